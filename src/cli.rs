@@ -12,6 +12,7 @@ use std::time::Duration;
 
 use clap::{Args, CommandFactory, Parser, Subcommand};
 
+use crate::commands::ask::AskOptions;
 use crate::commands::logs::LogOptions;
 use crate::commands::recorded::Recording;
 use crate::commands::{self, Context};
@@ -106,6 +107,17 @@ enum Command {
         /// Only containers that have the last save, from the moment they had it
         #[arg(long, conflicts_with_all = ["previous", "since"])]
         since_edit: bool,
+    },
+    /// Ask in plain words about what runs: why is api not ready, which pods restart, who talks to redis
+    Ask {
+        /// The question, or a change that is asked for; without one, on a terminal, a dialogue
+        question: Vec<String>,
+        /// For a change: carry out the preview with this hash
+        #[arg(long, value_name = "HASH")]
+        approve: Option<String>,
+        /// For a change: ask nothing up to the risk that `ask.yes` in devk.yaml allows
+        #[arg(long)]
+        yes: bool,
     },
     /// Give the workloads of services new pods, and wait until they are ready
     Restart {
@@ -275,7 +287,10 @@ fn run(command: Command, project: ProjectArgs) -> Result<Exit, Errors> {
     let markdown = printed == FormatArg::Markdown;
     let format = printed.into();
     let context = Context::new(source(project)?, format)?;
-    let serves = matches!(command, Command::Mcp { .. } | Command::Projects);
+    let serves = matches!(
+        command,
+        Command::Mcp { .. } | Command::Projects | Command::Ask { .. }
+    );
     let recording = Recording::begin(&context, acts::act(&command))?;
     let runtime = runtime()?;
     let exit = runtime.block_on(recording.around(async {
@@ -312,6 +327,21 @@ fn run(command: Command, project: ProjectArgs) -> Result<Exit, Errors> {
                     since_edit,
                 };
                 commands::logs::run(&context, options).await
+            }
+            Command::Ask {
+                question,
+                approve,
+                yes,
+            } => {
+                commands::ask::run(
+                    &context,
+                    AskOptions {
+                        words: question,
+                        approve,
+                        yes,
+                    },
+                )
+                .await
             }
             Command::Settle { services, timeout } => {
                 commands::settle::run(&context, &services, timeout).await

@@ -62,7 +62,7 @@ impl Exit {
         ),
         (
             Self::Waits,
-            "`change`: the preview waits for an approval; nothing was done",
+            "`change`, or `ask` for a change: the preview waits for an approval; nothing was done",
         ),
         (Self::TimedOut, "`settle`: the time was up"),
         (Self::Interrupted, "Ctrl-C before settling"),
@@ -213,6 +213,11 @@ codes! {
     ApprovalUnknown => "approval.unknown", Usage, "there is no such approval: it is over, was used, or is for another call or project";
     AgentsFile => "agents.file", Usage, "AGENTS.md cannot be changed: it is no text, or the marks around devk's lines are damaged";
     ClientConfig => "client.config", Usage, "the configuration file of an MCP client cannot be changed";
+    // questions
+    AskUnclear => "ask.unclear", Usage, "`devk ask` did not understand a question, or what it asks for does not fit together";
+    AskName => "ask.name", Usage, "a question names an object that is not there, or several";
+    AskUnread => "ask.unread", Usage, "what a question is about could not be read";
+    AskChange => "ask.change", Usage, "the words ask for a change of which `devk ask` makes no plan";
     AuditUnwritable => "audit.unwritable", Usage, "the audit log cannot be written; what an agent asks for, and a plan that changes objects, is not begun without it";
     AuditUnreadable => "audit.unreadable", Failed, "a file of the audit log cannot be read";
     AuditBroken => "audit.broken", Found, "a record of the audit log was changed after it was written, or is missing";

@@ -4,6 +4,7 @@
 //! (xtask/src/tidy/layers.rs).
 
 mod again;
+pub mod ask;
 pub mod audit;
 pub mod bridge;
 pub mod change;

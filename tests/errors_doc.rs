@@ -31,6 +31,7 @@ With `--format json` a command prints one document on stdout. The end-to-end tes
 | `devk profiles` | `version`, `profiles` |
 | `devk settle` | `version`, `settled`, `ms`, `services`, `waiting_for`, `failures` |
 | `devk ci` | `version`, `project`, `ready`, `failed`, `tests`, `end`, `interrupted` |
+| `devk ask help` | `version`, `question`, `answer` |
 | `devk verify` | `version`, `equal`, `containers`, `files`, `differences`, `left_out` |
 | `devk ports` | `version`, `forwards`, `compose`, `inactive`, `skipped`, `unseen` |
 | `devk ports --compose-only` | `version`, `compose`, `inactive`, `passed_over` |
@@ -51,6 +52,7 @@ With `--format json` a command prints one document on stdout. The end-to-end tes
 - In `devk status` `namespace` is the project's own; a pod has the one that it is in. In the `session` of that document, `busy` says that a reconcile is at work; `reconcile` gives its start and its purpose: `up` for a client, or the `change/NAME` that is brought live. Each of `failing_cron_jobs` is a CronJob whose every run has failed, with the last `job` and `why` that failed.
 - A step of `devk up --dry-run` may have `changes` (what devk changes in the chart) and `pulls` (images that come from a registry); each of its `images` has `reference`, `from` (`build`, `nodes`, `docker` or `registry`), `image` (its name in devk.yaml, or null) and `releases`.
 - In `devk settle` each of `services` has `namespace`, `name`, `how` (`unchanged`, `synced`, `rolled_out`, `rebuilt`) and `pods`; each of `failures` has a `step`, the members of an error, and `log`.
+- In `devk ask` `answer` has `understood`, `text`, `yes`, `count`, `columns`, `rows`, `evidence` (`object`, `field`, `text`), `kubectl`, `next` and `notes` ([ask.md](ask.md)); for a change it prints what `devk change` prints.
 - In `devk ports --compose-only` `passed_over` has the errors of what Docker may know and devk does not, such as a key of a later Compose; it keeps nothing from being known.
 - In `devk projects` each of `projects` has `id`, `namespace`, `root`, `gone`, `branch`, `cluster`, `workloads` (`awake`, `asleep`, `stopped`, `none`, `unknown`), `pods` (`total`, `ready` and `memory_bytes`, or null), `session` (`pid`, `busy`, `ready`, `memory_bytes` and `held_by` with `detached` and the pids `clients`, or null), `error`, `last_edit` and `ports`; what a cluster does not say within a second is `unknown` or null.
 - In `devk profiles` each of `profiles` has `name`, `description`, `images`, `forwards` (`name`, `service`, `port`), `folder`, `written` (whether its files are in that folder) and `checkout` (`root`, `chart` and `compose` of the real stack that counts in this folder, or null); `devk profiles NAME` prints `version`, `name` and `readme`.

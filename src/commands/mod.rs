@@ -17,6 +17,7 @@ use crate::ui::{self, Format};
 use recorded::RecordedChanges;
 
 pub mod approve;
+pub mod ask;
 pub mod audit;
 pub mod change;
 pub mod chart;

@@ -17,7 +17,7 @@ pub use edits::last_edit;
 pub use look::{ClusterLook, PodsOfProject, ProjectLook, Workloads, look_at, look_at_clusters};
 pub use place::{PlacedProject, placed};
 pub use shortage::{Neighbour, shortage};
-pub use usage::UseOfMemory;
+pub use usage::{PodUse, UseOfMemory};
 
 /// A cluster that does not answer within this time is unknown.
 pub const PATIENCE: Duration = Duration::from_secs(1);

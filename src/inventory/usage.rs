@@ -1,4 +1,4 @@
-//! How much memory the pods of a cluster use, as each node's kubelet measures it (its Summary API, `/stats/summary`): the
+//! How much memory and cpu the pods of a cluster use, as each node's kubelet measures it (its Summary API, `/stats/summary`): the
 //! working set, which is what the kernel cannot take back.
 
 use std::collections::BTreeMap;
@@ -8,7 +8,7 @@ use k8s_openapi::api::core::v1::{Node, Pod};
 use kube::api::{Api, ListParams};
 use kube::core::Request;
 use kube::{Client, ResourceExt};
-use serde::Deserialize;
+use serde::{Deserialize, Serialize};
 
 /// The part of a kubelet's answer that is read.
 #[derive(Debug, Deserialize)]
@@ -23,6 +23,7 @@ struct MeasuredPod {
     pod: PodReference,
     /// Of the pod's whole cgroup; not every runtime tells it.
     memory: Option<MeasuredMemory>,
+    cpu: Option<MeasuredCpu>,
     #[serde(default)]
     containers: Vec<MeasuredContainer>,
 }
@@ -36,6 +37,7 @@ struct PodReference {
 #[derive(Debug, Deserialize)]
 struct MeasuredContainer {
     memory: Option<MeasuredMemory>,
+    cpu: Option<MeasuredCpu>,
 }
 
 #[derive(Debug, Deserialize)]
@@ -44,16 +46,30 @@ struct MeasuredMemory {
     bytes: Option<u64>,
 }
 
-/// The bytes that the pods of a cluster use, by namespace and name.
+#[derive(Debug, Deserialize)]
+struct MeasuredCpu {
+    #[serde(rename = "usageNanoCores")]
+    nanos: Option<u64>,
+}
+
+/// What a pod uses.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub struct PodUse {
+    pub memory_bytes: u64,
+    /// Billionths of a core; None if the kubelet has not measured it yet.
+    pub cpu_nanos: Option<u64>,
+}
+
+/// What the pods of a cluster use, by namespace and name.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct UseOfMemory(BTreeMap<(String, String), u64>);
+pub struct UseOfMemory(BTreeMap<(String, String), PodUse>);
 
 impl UseOfMemory {
     /// Asks the kubelet of every node, through the API server.
     ///
     /// # Errors
     /// Those of the API server: a cluster of the user's may not let everybody ask.
-    pub(super) async fn of(client: &Client) -> kube::Result<Self> {
+    pub async fn of(client: &Client) -> kube::Result<Self> {
         let nodes: Api<Node> = Api::all(client.clone());
         let nodes = nodes.list_metadata(&ListParams::default()).await?;
         let summaries = nodes.into_iter().map(|node| async move {
@@ -72,7 +88,15 @@ impl UseOfMemory {
             let of_pod = pod.memory.as_ref().and_then(bytes);
             let containers = pod.containers.iter();
             let of_containers = containers.filter_map(|one| one.memory.as_ref().and_then(bytes));
-            let used = of_pod.or_else(|| of_containers.reduce(|sum, bytes| sum + bytes))?;
+            let memory_bytes = of_pod.or_else(|| of_containers.reduce(|sum, bytes| sum + bytes))?;
+            let nanos = |cpu: &MeasuredCpu| cpu.nanos;
+            let containers = pod.containers.iter();
+            let of_containers = containers.filter_map(|one| one.cpu.as_ref().and_then(nanos));
+            let cpu = pod.cpu.as_ref().and_then(nanos);
+            let used = PodUse {
+                memory_bytes,
+                cpu_nanos: cpu.or_else(|| of_containers.reduce(|sum, nanos| sum + nanos)),
+            };
             Some(((pod.pod.namespace, pod.pod.name), used))
         });
         Self(measured.collect())
@@ -81,7 +105,13 @@ impl UseOfMemory {
     /// What these pods use together. A pod that was not measured yet, since it has just started, counts as nothing.
     pub(super) fn of_pods(&self, pods: &[Pod]) -> u64 {
         let key = |pod: &Pod| (pod.namespace().unwrap_or_default(), pod.name_any());
-        pods.iter().filter_map(|pod| self.0.get(&key(pod))).sum()
+        let used = pods.iter().filter_map(|pod| self.0.get(&key(pod)));
+        used.map(|used| used.memory_bytes).sum()
+    }
+
+    /// All of it, by namespace and name.
+    pub fn into_pods(self) -> BTreeMap<(String, String), PodUse> {
+        self.0
     }
 }
 

@@ -48,8 +48,8 @@ pub async fn failing_cron_jobs(
     Ok(found.into_iter().flatten().collect())
 }
 
-/// `jobs` are those of its namespace. Kubernetes keeps the last failed one unless the CronJob says otherwise.
-fn failing(cron_job: &CronJob, jobs: &[Job]) -> Option<FailingCronJob> {
+/// The CronJob, if it fails. `jobs` are those of its namespace. Kubernetes keeps the last failed one unless the CronJob says otherwise.
+pub(crate) fn failing(cron_job: &CronJob, jobs: &[Job]) -> Option<FailingCronJob> {
     let has_succeeded = cron_job
         .status
         .as_ref()

@@ -6,7 +6,7 @@
 mod hint;
 mod init_log;
 mod now;
-pub(super) mod refused_pods;
+pub(crate) mod refused_pods;
 mod snapshot;
 mod startup;
 mod stuck;

@@ -3,6 +3,8 @@
 
 use std::time::Duration;
 
+use k8s_openapi::api::apps::v1::{DaemonSet, Deployment, ReplicaSet, StatefulSet};
+use k8s_openapi::api::batch::v1::{CronJob, Job};
 use k8s_openapi::api::core::v1::{Pod, Service};
 use k8s_openapi::api::discovery::v1::EndpointSlice;
 use k8s_openapi::apimachinery::pkg::util::intstr::IntOrString;
@@ -51,6 +53,20 @@ pub struct NamespaceObjects {
     workloads: Vec<PodSource>,
 }
 
+/// The lists that [`NamespaceObjects`] are made of.
+#[derive(Debug, Default)]
+pub struct NamespaceLists {
+    pub services: Vec<Service>,
+    pub slices: Vec<EndpointSlice>,
+    pub pods: Vec<Pod>,
+    pub deployments: Vec<Deployment>,
+    pub stateful_sets: Vec<StatefulSet>,
+    pub daemon_sets: Vec<DaemonSet>,
+    pub replica_sets: Vec<ReplicaSet>,
+    pub jobs: Vec<Job>,
+    pub cron_jobs: Vec<CronJob>,
+}
+
 /// Looks what a forward leads to. What cannot be read counts as a pod that is expected.
 pub async fn look(client: &Client, target: &Target) -> Behind {
     match NamespaceObjects::read(client, &target.namespace).await {
@@ -79,14 +95,37 @@ impl NamespaceObjects {
             list::<EndpointSlice>(client, namespace),
             list::<Pod>(client, namespace),
         )?;
-        let workloads = pod_source::all(client, namespace).await?;
-        Ok(Self {
-            namespace: namespace.to_owned(),
+        let (deployments, stateful_sets, daemon_sets, replica_sets, jobs, cron_jobs) = tokio::try_join!(
+            list::<Deployment>(client, namespace),
+            list::<StatefulSet>(client, namespace),
+            list::<DaemonSet>(client, namespace),
+            list::<ReplicaSet>(client, namespace),
+            list::<Job>(client, namespace),
+            list::<CronJob>(client, namespace),
+        )?;
+        let lists = NamespaceLists {
             services,
             slices,
             pods,
-            workloads,
-        })
+            deployments,
+            stateful_sets,
+            daemon_sets,
+            replica_sets,
+            jobs,
+            cron_jobs,
+        };
+        Ok(Self::of(namespace, lists))
+    }
+
+    /// What somebody has read of the namespace already.
+    pub fn of(namespace: &str, mut lists: NamespaceLists) -> Self {
+        Self {
+            namespace: namespace.to_owned(),
+            services: std::mem::take(&mut lists.services),
+            slices: std::mem::take(&mut lists.slices),
+            pods: std::mem::take(&mut lists.pods),
+            workloads: pod_source::all(lists),
+        }
     }
 
     /// What a port of a Service leads to; the port by its number.

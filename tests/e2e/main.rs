@@ -7,6 +7,7 @@
 mod agents;
 #[path = "../init/archive.rs"]
 mod archive;
+mod ask;
 mod beside_compose;
 mod bridge;
 mod bridge_agreement;

@@ -64,11 +64,7 @@ pub(in crate::release) async fn follow_log(
 }
 
 /// A log as far as it can be read; of an overlong line the beginning.
-pub(in crate::release) async fn read_log(
-    pods: &Api<Pod>,
-    pod: &str,
-    params: &LogParams,
-) -> Option<String> {
+pub(crate) async fn read_log(pods: &Api<Pod>, pod: &str, params: &LogParams) -> Option<String> {
     let mut lines = LogLines::new(pods.log_stream(pod, params).await.ok()?);
     let mut text = String::new();
     while let Ok(Some(line)) = lines.next().await {

@@ -26,7 +26,7 @@ pub(super) fn is_certain(why: &str) -> bool {
 }
 
 /// A Deployment notes it as a condition while it lasts; when it was tried last, the events of its ReplicaSets say.
-pub(super) fn of_deployment(object: &Deployment, events: &[Arc<Event>]) -> Option<PodFailure> {
+pub(crate) fn of_deployment(object: &Deployment, events: &[Arc<Event>]) -> Option<PodFailure> {
     let conditions = object.status.as_ref()?.conditions.iter().flatten();
     let failed = conditions
         .into_iter()
@@ -46,19 +46,19 @@ pub(super) fn of_deployment(object: &Deployment, events: &[Arc<Event>]) -> Optio
     Some(refused(&name, object.namespace(), why, at))
 }
 
-pub(super) fn of_stateful_set(object: &StatefulSet, events: &[Arc<Event>]) -> Option<PodFailure> {
+pub(crate) fn of_stateful_set(object: &StatefulSet, events: &[Arc<Event>]) -> Option<PodFailure> {
     let wanted = object.spec.as_ref().and_then(|s| s.replicas).unwrap_or(1);
     let made = object.status.as_ref().map_or(0, |status| status.replicas);
     lacking(object, "StatefulSet", events).filter(|_| made < wanted)
 }
 
-pub(super) fn of_daemon_set(object: &DaemonSet, events: &[Arc<Event>]) -> Option<PodFailure> {
+pub(crate) fn of_daemon_set(object: &DaemonSet, events: &[Arc<Event>]) -> Option<PodFailure> {
     let status = object.status.as_ref()?;
     let is_lacking = status.current_number_scheduled < status.desired_number_scheduled;
     lacking(object, "DaemonSet", events).filter(|_| is_lacking)
 }
 
-pub(in crate::release) fn of_job(object: &Job, events: &[Arc<Event>]) -> Option<PodFailure> {
+pub(crate) fn of_job(object: &Job, events: &[Arc<Event>]) -> Option<PodFailure> {
     let active = object.status.as_ref().and_then(|status| status.active);
     lacking(object, "Job", events).filter(|_| active.unwrap_or(0) == 0)
 }

@@ -8,6 +8,7 @@ use kube::api::{Api, ListParams};
 use kube::{Client, Resource, ResourceExt};
 use serde::de::DeserializeOwned;
 
+use super::NamespaceLists;
 use crate::error::chain;
 use crate::release::labels::PodLabels;
 
@@ -31,23 +32,15 @@ pub(super) enum Asks {
 }
 
 /// Every workload of the kinds that Kubernetes has, except the ReplicaSets of Deployments.
-pub(super) async fn all(client: &Client, namespace: &str) -> Result<Vec<PodSource>, String> {
-    let (deployments, stateful_sets, daemon_sets, replica_sets, jobs, cron_jobs) = tokio::try_join!(
-        list::<Deployment>(client, namespace),
-        list::<StatefulSet>(client, namespace),
-        list::<DaemonSet>(client, namespace),
-        list::<ReplicaSet>(client, namespace),
-        list::<Job>(client, namespace),
-        list::<CronJob>(client, namespace),
-    )?;
-    let workloads = deployments.into_iter().filter_map(of_deployment);
+pub(super) fn all(lists: NamespaceLists) -> Vec<PodSource> {
+    let workloads = lists.deployments.into_iter().filter_map(of_deployment);
     let workloads = workloads
-        .chain(stateful_sets.into_iter().filter_map(of_stateful_set))
-        .chain(daemon_sets.into_iter().filter_map(of_daemon_set))
-        .chain(replica_sets.into_iter().filter_map(of_replica_set))
-        .chain(jobs.into_iter().filter_map(of_job))
-        .chain(cron_jobs.into_iter().filter_map(of_cron_job));
-    Ok(workloads.collect())
+        .chain(lists.stateful_sets.into_iter().filter_map(of_stateful_set))
+        .chain(lists.daemon_sets.into_iter().filter_map(of_daemon_set))
+        .chain(lists.replica_sets.into_iter().filter_map(of_replica_set))
+        .chain(lists.jobs.into_iter().filter_map(of_job))
+        .chain(lists.cron_jobs.into_iter().filter_map(of_cron_job));
+    workloads.collect()
 }
 
 pub(super) async fn list<K>(client: &Client, namespace: &str) -> Result<Vec<K>, String>

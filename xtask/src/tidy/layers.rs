@@ -43,7 +43,7 @@ const LAYERS: &[&[&str]] = &[
     &["daemon"],
     &["logs"],
     &["ci", "down", "init", "inventory"],
-    &["check"],
+    &["ask", "check"],
     &["doctor", "mcp"],
     &["commands"],
     &["cli"],

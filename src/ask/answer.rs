@@ -1,0 +1,160 @@
+//! An answer: a sentence, a table, the evidence, the command of kubectl that shows the same, and what to type next.
+
+use serde::Serialize;
+
+use super::kind::AskedKind;
+use super::object::Seen;
+use super::question::{Asked, Question, Scope};
+use super::snapshot::ClusterSnapshot;
+use super::unclear::Unclear;
+use crate::error::on_cluster;
+use crate::shell::quote;
+
+/// What shows that an answer is right.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct AnswerEvidence {
+    /// `Deployment shop/api`.
+    pub object: String,
+    /// The field, the event or the log.
+    pub field: String,
+    pub text: String,
+}
+
+/// An answer as `devk ask --format json` prints it.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize)]
+pub struct Answer {
+    /// The question in devk's words.
+    pub understood: String,
+    /// The answer in a sentence or two.
+    pub text: String,
+    /// For questions of yes or no.
+    pub yes: Option<bool>,
+    /// How many objects, events or lines the answer is about.
+    pub count: Option<usize>,
+    pub columns: Vec<String>,
+    pub rows: Vec<Vec<String>>,
+    pub evidence: Vec<AnswerEvidence>,
+    /// Commands that show the same; devk never runs them.
+    pub kubectl: Vec<String>,
+    /// Commands to type next.
+    pub next: Vec<String>,
+    /// What could not be read, or was left out.
+    pub notes: Vec<String>,
+}
+
+impl Answer {
+    pub(super) fn new(question: &Question, snapshot: &ClusterSnapshot) -> Self {
+        Self {
+            understood: question.understood(snapshot),
+            notes: snapshot.unread.iter().map(|(_, why)| why.clone()).collect(),
+            ..Self::default()
+        }
+    }
+
+    pub(super) fn table(&mut self, columns: &[&str], rows: Vec<Vec<String>>) {
+        self.columns = columns.iter().map(|column| (*column).to_owned()).collect();
+        self.rows = rows;
+    }
+
+    pub(super) fn shows(
+        &mut self,
+        seen: Seen<'_>,
+        field: impl Into<String>,
+        text: impl Into<String>,
+    ) {
+        self.evidence.push(AnswerEvidence {
+            object: seen.title(),
+            field: field.into(),
+            text: text.into(),
+        });
+    }
+
+    pub(super) fn kubectl(&mut self, command: impl std::fmt::Display) {
+        let command = on_cluster(format!("kubectl {command}"));
+        if !self.kubectl.contains(&command) {
+            self.kubectl.push(command);
+        }
+    }
+
+    pub(super) fn next(&mut self, command: impl Into<String>) {
+        let command = command.into();
+        if !self.next.contains(&command) {
+            self.next.push(command);
+        }
+    }
+}
+
+impl Question {
+    /// The answer, from what was read.
+    ///
+    /// # Errors
+    /// Names that mean nothing, and conditions that say nothing about the objects.
+    pub(super) fn answer(&self, snapshot: &ClusterSnapshot) -> Result<Answer, Unclear> {
+        if let Some((_, why)) = snapshot
+            .unread
+            .iter()
+            .find(|(kind, _)| self.kinds.contains(kind))
+        {
+            return Err(Unclear::unread(why));
+        }
+        use super::answers::{
+            changed, check, cluster, describe, events, fact, list, logs, talks, usage, why,
+        };
+        match self.asked {
+            Asked::List => list::list(self, snapshot),
+            Asked::Count => list::count(self, snapshot),
+            Asked::Check => check::check(self, snapshot),
+            Asked::Fact(of) => fact::fact(self, of, snapshot),
+            Asked::Describe => describe::describe(self, snapshot),
+            Asked::Logs => logs::logs(self, snapshot),
+            Asked::Events => events::events(self, snapshot),
+            Asked::Usage(measured) => usage::usage(self, measured, snapshot),
+            Asked::Why => why::why(self, snapshot),
+            Asked::Changed => changed::changed(self, snapshot),
+            Asked::Talks => talks::talks(self, snapshot),
+            Asked::Cluster => Ok(cluster::cluster(self, snapshot)),
+            Asked::Help => Ok(cluster::help(self, snapshot)),
+        }
+    }
+}
+
+/// `--namespace shop`, for each namespace that was looked at.
+pub(super) fn places(
+    question: &Question,
+    kind: AskedKind,
+    snapshot: &ClusterSnapshot,
+) -> Vec<String> {
+    match &question.scope {
+        _ if !kind.is_namespaced() => vec![String::new()],
+        Scope::Everywhere => vec![" --all-namespaces".to_owned()],
+        Scope::Namespace(name) => vec![format!(" --namespace {}", quote(name))],
+        Scope::Project => snapshot
+            .project
+            .namespaces
+            .iter()
+            .map(|name| format!(" --namespace {}", quote(name)))
+            .collect(),
+    }
+}
+
+/// `--namespace shop`, for one object.
+pub(super) fn place(seen: Seen<'_>) -> String {
+    match seen.namespace() {
+        "" => String::new(),
+        namespace => format!(" --namespace {}", quote(namespace)),
+    }
+}
+
+/// Names for a sentence: all of a few, else how many more there are.
+pub(super) fn listed(names: &[String]) -> String {
+    const SHOWN: usize = 6;
+    let shown: Vec<_> = names
+        .iter()
+        .take(SHOWN)
+        .map(|name| format!("`{name}`"))
+        .collect();
+    match names.len().checked_sub(SHOWN).filter(|more| *more > 0) {
+        Some(more) => format!("{} and {more} more", shown.join(", ")),
+        None => shown.join(", "),
+    }
+}

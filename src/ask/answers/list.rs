@@ -1,0 +1,190 @@
+//! Lists and counts.
+
+use super::super::answer::{Answer, listed, places};
+use super::super::kind::AskedKind;
+use super::super::object::Seen;
+use super::super::question::{Condition, Question, State};
+use super::super::snapshot::ClusterSnapshot;
+use super::super::unclear::Unclear;
+use super::{select, table};
+
+/// The objects of all kinds that are asked for.
+pub(super) fn selected<'a>(
+    question: &Question,
+    snapshot: &'a ClusterSnapshot,
+) -> Result<Vec<Seen<'a>>, Unclear> {
+    let mut objects = vec![];
+    for kind in &question.kinds {
+        objects.extend(select(question, *kind, snapshot)?);
+    }
+    Ok(objects)
+}
+
+/// `3 pods`, `no pods`, `2 objects` of several kinds.
+pub(super) fn counted(question: &Question, count: usize) -> String {
+    match &question.kinds[..] {
+        [kind] => kind.counted(count),
+        kinds => {
+            let nouns: Vec<_> = kinds.iter().map(|kind| kind.several()).collect();
+            let count = if count == 0 {
+                "none".to_owned()
+            } else {
+                count.to_string()
+            };
+            format!("{count} of {}", nouns.join(" and "))
+        }
+    }
+}
+
+pub(super) fn conditions(question: &Question) -> String {
+    let words: Vec<_> = question.conditions.iter().map(Condition::words).collect();
+    if words.is_empty() {
+        String::new()
+    } else {
+        format!(" {}", words.join(", "))
+    }
+}
+
+fn of_names(question: &Question) -> String {
+    let names: Vec<_> = question
+        .names
+        .iter()
+        .map(|name| format!("`{}`", name.text))
+        .collect();
+    if names.is_empty() {
+        String::new()
+    } else {
+        format!(" of {}", names.join(" and "))
+    }
+}
+
+pub(super) fn commands(answer: &mut Answer, question: &Question, snapshot: &ClusterSnapshot) {
+    for kind in &question.kinds {
+        for place in places(question, *kind, snapshot) {
+            let selectors = question
+                .conditions
+                .iter()
+                .filter_map(|condition| match condition {
+                    Condition::Label(key, value) => Some(format!(
+                        " --selector {}",
+                        crate::shell::quote(format!("{key}={value}"))
+                    )),
+                    Condition::Is(State::Pending) if *kind == AskedKind::Pod => {
+                        Some(" --field-selector status.phase=Pending".to_owned())
+                    }
+                    Condition::Is(State::Failed) if *kind == AskedKind::Pod => {
+                        Some(" --field-selector status.phase=Failed".to_owned())
+                    }
+                    Condition::Is(State::Succeeded) if *kind == AskedKind::Pod => {
+                        Some(" --field-selector status.phase=Succeeded".to_owned())
+                    }
+                    Condition::OnNode(node) => Some(format!(
+                        " --field-selector spec.nodeName={}",
+                        crate::shell::quote(node)
+                    )),
+                    _ => None,
+                });
+            let selectors: String = selectors.collect();
+            answer.kubectl(format!("get {}{selectors}{place}", kind.plural()));
+        }
+    }
+}
+
+/// What somebody does next about a pod or workload that is not as it should be.
+pub(super) fn next(answer: &mut Answer, question: &Question, objects: &[Seen<'_>]) {
+    let about = question.conditions.iter().any(|condition| {
+        matches!(
+            condition,
+            Condition::Is(
+                State::NotReady
+                    | State::Crashing
+                    | State::Pending
+                    | State::Failed
+                    | State::NotRunning
+                    | State::Trouble
+                    | State::NoImage
+                    | State::OutOfMemory
+                    | State::WithoutEndpoints
+                    | State::Unbound
+                    | State::Unschedulable
+            )
+        )
+    });
+    if let Some(first) = objects.first().filter(|_| about) {
+        answer.next(format!(
+            "devk ask \"why is {} {} not ready\"",
+            first.kind.name().to_lowercase(),
+            first.name()
+        ));
+    }
+}
+
+pub(in super::super) fn list(
+    question: &Question,
+    snapshot: &ClusterSnapshot,
+) -> Result<Answer, Unclear> {
+    let mut objects = selected(question, snapshot)?;
+    if let Some(newest) = question.cut.newest {
+        objects.sort_by_key(Seen::created);
+        if newest {
+            objects.reverse();
+        }
+        objects.truncate(question.cut.first.unwrap_or(1));
+    }
+    let mut answer = Answer::new(question, snapshot);
+    answer.text = format!(
+        "{}{}{}.",
+        sentence(&counted(question, objects.len())),
+        of_names(question),
+        conditions(question)
+    );
+    answer.count = Some(objects.len());
+    if question.kinds.contains(&AskedKind::StorageClass) {
+        // The class that a claim names need not be there.
+        for claim in question
+            .meant(snapshot)?
+            .iter()
+            .flat_map(|meant| &meant.objects)
+            .filter(|seen| seen.kind == AskedKind::Claim)
+        {
+            answer.shows(
+                *claim,
+                "spec.storageClassName",
+                super::super::object::text(&claim.spec()["storageClassName"]),
+            );
+        }
+    }
+    let (columns, rows) = table(&objects, snapshot);
+    answer.table(&columns, rows);
+    commands(&mut answer, question, snapshot);
+    next(&mut answer, question, &objects);
+    if question.wants_yes {
+        answer.yes = Some(!objects.is_empty());
+    }
+    Ok(answer)
+}
+
+pub(in super::super) fn count(
+    question: &Question,
+    snapshot: &ClusterSnapshot,
+) -> Result<Answer, Unclear> {
+    list(question, snapshot)
+}
+
+fn sentence(text: &str) -> String {
+    let mut letters = text.chars();
+    letters
+        .next()
+        .map(|first| first.to_uppercase().chain(letters).collect())
+        .unwrap_or_default()
+}
+
+/// Names of objects for a sentence.
+pub(super) fn names(objects: &[Seen<'_>]) -> String {
+    listed(
+        &objects
+            .iter()
+            .map(|seen| seen.name().to_owned())
+            .collect::<Vec<_>>(),
+    )
+}

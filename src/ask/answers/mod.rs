@@ -1,0 +1,127 @@
+//! One file a sort of question: from the question and the snapshot to the answer.
+
+pub(super) mod changed;
+pub(super) mod check;
+pub(super) mod cluster;
+pub(super) mod describe;
+pub(super) mod events;
+pub(super) mod fact;
+pub(super) mod list;
+pub(super) mod logs;
+pub(super) mod talks;
+pub(super) mod usage;
+pub(super) mod why;
+
+use super::columns;
+use super::kind::AskedKind;
+use super::object::Seen;
+use super::question::Question;
+use super::relation::related;
+use super::snapshot::ClusterSnapshot;
+use super::unclear::Unclear;
+
+/// The objects of a kind that the question is about: in its scope, belonging to its names, under its conditions.
+///
+/// # Errors
+/// A condition or name that says nothing about such objects.
+pub(super) fn select<'a>(
+    question: &Question,
+    kind: AskedKind,
+    snapshot: &'a ClusterSnapshot,
+) -> Result<Vec<Seen<'a>>, Unclear> {
+    let mut objects = if question.names.is_empty() {
+        question.of_kind(kind, snapshot)
+    } else {
+        let mut objects: Vec<Seen<'a>> = vec![];
+        for meant in question.meant(snapshot)? {
+            let of = related(kind, &meant, snapshot)
+                .ok_or_else(|| Unclear::unfitting(&format!("`{}`", meant.name), kind.several()))?;
+            objects.extend(
+                of.into_iter()
+                    .filter(|one| !objects.iter().any(|seen| seen.title() == one.title()))
+                    .collect::<Vec<_>>(),
+            );
+        }
+        objects
+    };
+    fitting(question, kind, &mut objects, snapshot)?;
+    Ok(objects)
+}
+
+/// Keeps the objects that fit every condition.
+///
+/// # Errors
+/// A condition that says nothing about them.
+pub(super) fn fitting(
+    question: &Question,
+    kind: AskedKind,
+    objects: &mut Vec<Seen<'_>>,
+    snapshot: &ClusterSnapshot,
+) -> Result<(), Unclear> {
+    for condition in &question.conditions {
+        if condition.needs_usage() && snapshot.usage.is_none() {
+            return Err(Unclear::unread("the kubelets do not say what the pods use"));
+        }
+        let mut kept = vec![];
+        for object in objects.drain(..) {
+            match condition.holds(object, snapshot) {
+                Some(true) => kept.push(object),
+                Some(false) => {}
+                None => {
+                    return Err(Unclear::unfitting(
+                        &format!("\"{}\"", condition.words()),
+                        kind.several(),
+                    ));
+                }
+            }
+        }
+        *objects = kept;
+    }
+    Ok(())
+}
+
+/// A table of objects, with their namespaces if some are not in the project's own, and their kinds if there are several.
+pub(super) fn table(
+    objects: &[Seen<'_>],
+    snapshot: &ClusterSnapshot,
+) -> (Vec<&'static str>, Vec<Vec<String>>) {
+    let own = snapshot.project.namespace.as_str();
+    let is_apart = objects
+        .iter()
+        .any(|seen| !seen.namespace().is_empty() && seen.namespace() != own);
+    let first = objects.first().map(|seen| seen.kind);
+    let is_one_kind = objects.iter().all(|seen| Some(seen.kind) == first);
+    let mut columns = vec![];
+    if is_apart {
+        columns.push("NAMESPACE");
+    }
+    if !is_one_kind {
+        columns.push("KIND");
+    }
+    columns.push("NAME");
+    match first.filter(|_| is_one_kind) {
+        Some(kind) => columns.extend(columns::head(kind)),
+        None => columns.extend(["STATUS", "AGE"]),
+    }
+    let row = |seen: &Seen<'_>| {
+        let mut row = vec![];
+        if is_apart {
+            row.push(seen.namespace().to_owned());
+        }
+        if !is_one_kind {
+            row.push(seen.kind.name().to_owned());
+        }
+        row.push(seen.name().to_owned());
+        if is_one_kind {
+            row.extend(columns::cells(*seen, snapshot));
+        } else {
+            let age = seen
+                .created()
+                .map(|time| super::moment::age(time, snapshot.now))
+                .unwrap_or_default();
+            row.extend([columns::status_word(*seen, snapshot), age]);
+        }
+        row
+    };
+    (columns, objects.iter().map(row).collect())
+}

@@ -1,0 +1,225 @@
+//! Who talks to a Service: which containers name it in their environment, their command or their ConfigMaps, and which
+//! NetworkPolicies decide about it. That is what the manifests say; devk sees no connections.
+
+use super::super::answer::Answer;
+use super::super::facts::{backends, policy};
+use super::super::kind::AskedKind::{
+    ConfigMap, CronJob, DaemonSet, Deployment, Ingress, Job, Pod, Service, StatefulSet,
+};
+use super::super::object::{Seen, items, text, texts};
+use super::super::question::Question;
+use super::super::relation::{limits_ingress, policies_of, related};
+use super::super::resolve::Meant;
+use super::super::snapshot::ClusterSnapshot;
+use super::super::unclear::Unclear;
+
+pub(in super::super) fn talks(
+    question: &Question,
+    snapshot: &ClusterSnapshot,
+) -> Result<Answer, Unclear> {
+    let mut answer = Answer::new(question, snapshot);
+    let mut rows: Vec<Vec<String>> = vec![];
+    let mut targets = vec![];
+    let mut hidden = 0;
+    for meant in question.meant(snapshot)? {
+        let services = related(Service, &meant, snapshot).unwrap_or_default();
+        if services.is_empty() {
+            let what = meant.first().map_or_else(String::new, |seen| seen.title());
+            return Err(Unclear::lacking(
+                &format!("{what} has no Service, so nobody reaches it by a name"),
+                "services",
+            ));
+        }
+        for service in services {
+            targets.push(service.name().to_owned());
+            for kind in [Deployment, StatefulSet, DaemonSet, CronJob, Job, Pod] {
+                for user in snapshot
+                    .all(kind)
+                    .filter(|one| snapshot.maker(*one).is_none())
+                {
+                    for (field, value) in mentions(user, service, snapshot) {
+                        rows.push(vec![user.title(), field.clone(), value.clone()]);
+                        answer.shows(user, field, value);
+                    }
+                    hidden += hidden_sources(user);
+                }
+            }
+            for ingress in snapshot
+                .all(Ingress)
+                .filter(|one| one.namespace() == service.namespace())
+            {
+                for (host, path, _) in backends(ingress)
+                    .into_iter()
+                    .filter(|(_, _, to)| to["name"] == service.name())
+                {
+                    rows.push(vec![
+                        ingress.title(),
+                        "route".to_owned(),
+                        format!("{host}{path}"),
+                    ]);
+                }
+            }
+        }
+        policies(&mut answer, &meant, snapshot);
+    }
+    rows.sort();
+    rows.dedup();
+    let mut who: Vec<_> = rows.iter().filter_map(|row| row.first().cloned()).collect();
+    who.dedup();
+    let target = super::super::answer::listed(&targets);
+    answer.text = match who.len() {
+        0 => format!("No manifest names the Service {target}."),
+        1 => format!("{} names the Service {target}.", who[0]),
+        count => format!(
+            "{count} objects name the Service {target}: {}.",
+            who.join(", ")
+        ),
+    };
+    answer.count = Some(who.len());
+    answer.table(&["WHO", "WHERE", "WHAT IT SAYS"], rows);
+    answer.notes.push(
+        "read from environments, commands, ConfigMaps and ingresses; devk sees no connections"
+            .to_owned(),
+    );
+    if hidden > 0 {
+        answer
+            .notes
+            .push("what stands in Secrets was not read".to_owned());
+    }
+    for name in &targets {
+        answer.kubectl(format!(
+            "get endpointslices --selector kubernetes.io/service-name={name} --namespace {}",
+            snapshot.project.namespace
+        ));
+    }
+    Ok(answer)
+}
+
+/// The places where a template names a Service as a host.
+fn mentions(
+    user: Seen<'_>,
+    service: Seen<'_>,
+    snapshot: &ClusterSnapshot,
+) -> Vec<(String, String)> {
+    let is_here = user.namespace() == service.namespace();
+    let names = |value: &str| names_host(value, service, is_here);
+    let mut found = vec![];
+    for container in user.containers() {
+        for variable in items(&container["env"]) {
+            let value = text(&variable["value"]);
+            if names(&value) {
+                found.push((
+                    format!("variable {}", text(&variable["name"])),
+                    without_password(&value),
+                ));
+            }
+        }
+        let words: Vec<_> = items(&container["command"])
+            .chain(items(&container["args"]))
+            .map(text)
+            .collect();
+        if words.iter().any(|word| names(word)) {
+            found.push((
+                format!("command of {}", text(&container["name"])),
+                String::new(),
+            ));
+        }
+    }
+    for map in snapshot
+        .all(ConfigMap)
+        .filter(|map| map.namespace() == user.namespace())
+    {
+        if super::super::facts::uses(user, ConfigMap, map.name()).is_empty() {
+            continue;
+        }
+        let entries = texts(&map.value["data"])
+            .into_iter()
+            .filter(|(_, value)| names(value));
+        found.extend(entries.map(|(key, value)| {
+            let shown = if value.lines().count() == 1 {
+                without_password(&value)
+            } else {
+                String::new()
+            };
+            (format!("ConfigMap {}, key {key}", map.name()), shown)
+        }));
+    }
+    found
+}
+
+/// Whether a text has the Service's name as a whole host: `redis`, `redis.shop`, `redis.shop.svc`.
+fn names_host(text: &str, service: Seen<'_>, is_here: bool) -> bool {
+    let is_part = |c: char| c.is_ascii_alphanumeric() || c == '-' || c == '.';
+    text.split(|c: char| !is_part(c)).any(|word| {
+        let mut parts = word.split('.');
+        let name = parts.next() == Some(service.name());
+        match parts.next() {
+            None => name && is_here,
+            Some(namespace) => name && namespace == service.namespace(),
+        }
+    })
+}
+
+/// A URL without what stands before the `@`.
+fn without_password(value: &str) -> String {
+    match (value.split_once("://"), value.rfind('@')) {
+        (Some((scheme, _)), Some(at)) => format!("{scheme}://…@{}", &value[at + 1..]),
+        _ => value.to_owned(),
+    }
+}
+
+fn hidden_sources(user: Seen<'_>) -> usize {
+    let from = |one: &serde_json::Value| {
+        one["secretRef"].is_object() || one["valueFrom"]["secretKeyRef"].is_object()
+    };
+    user.containers()
+        .flat_map(|one| items(&one["envFrom"]).chain(items(&one["env"])))
+        .filter(|one| from(one))
+        .count()
+}
+
+fn policies(answer: &mut Answer, meant: &Meant<'_>, snapshot: &ClusterSnapshot) {
+    let mut told = vec![];
+    for pod in meant.pods(snapshot) {
+        for found in policies_of(pod, snapshot)
+            .into_iter()
+            .filter(|found| limits_ingress(*found))
+        {
+            if !told.contains(&found.name()) {
+                told.push(found.name());
+                answer.shows(found, "spec.ingress", policy(found.spec()).join("; "));
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    #[test]
+    fn a_host_is_a_whole_name_and_a_password_is_not_shown() {
+        let value = json!({"metadata": {"name": "redis", "namespace": "shop"}});
+        let service = Seen {
+            kind: Service,
+            value: &value,
+        };
+        for text in [
+            "redis://redis:6379/0",
+            "redis.shop.svc:6379",
+            "nc -z redis 6379",
+            "redis.shop",
+        ] {
+            assert!(names_host(text, service, true), "{text}");
+        }
+        assert!(!names_host("redis-exporter:9121", service, true));
+        assert!(!names_host("redis", service, false));
+        assert!(!names_host("redis.other.svc", service, true));
+        assert_eq!(
+            without_password("amqp://user:secret@queue:5672"),
+            "amqp://…@queue:5672"
+        );
+    }
+}

@@ -1,0 +1,362 @@
+//! Whether an object fits a condition of a question. For what a condition says nothing about, the answer is neither yes nor
+//! no: such a question is not answered.
+
+use super::columns::{pod_status, ready_of};
+use super::facts::users_of;
+use super::kind::AskedKind::{
+    self, Autoscaler, Claim, ConfigMap, CronJob, DaemonSet, Deployment, DisruptionBudget, Ingress,
+    Job, Namespace, Node, Pod, ReplicaSet, Secret, Service, StatefulSet, StorageClass, Volume,
+};
+use super::object::{Seen, items, moment, text};
+use super::question::{Condition, State};
+use super::snapshot::ClusterSnapshot;
+use crate::quantity::thousandths;
+
+/// Of its limit a pod uses much from this share on.
+pub(super) const HIGH_USE: f64 = 0.8;
+
+impl Condition {
+    /// None if the condition says nothing about such an object.
+    pub(super) fn holds(&self, seen: Seen<'_>, snapshot: &ClusterSnapshot) -> Option<bool> {
+        let lived = || {
+            seen.created()
+                .map(|created| snapshot.now.duration_since(created))
+        };
+        match self {
+            Self::Is(state) => state.holds(seen, snapshot),
+            Self::OlderThan(span) => lived().map(|age| age > *span),
+            Self::YoungerThan(span) => lived().map(|age| age < *span),
+            Self::Since(moment) => {
+                let since = moment.before(snapshot.now, &snapshot.zone)?;
+                seen.created().map(|created| created >= since)
+            }
+            Self::EndedSince(moment) => {
+                ended_since(seen, moment.before(snapshot.now, &snapshot.zone)?)
+            }
+            Self::Label(key, value) => Some(seen.labels().get(key) == Some(value)),
+            Self::WithLabel(key) => Some(seen.labels().contains_key(key)),
+            Self::WithoutLabel(key) => Some(!seen.labels().contains_key(key)),
+            Self::OnNode(node) => {
+                (seen.kind == Pod).then(|| seen.spec()["nodeName"] == node.as_str())
+            }
+            Self::Image(image) => seen.kind.has_pods().then(|| {
+                seen.containers()
+                    .any(|container| is_image(&text(&container["image"]), image))
+            }),
+            Self::RestartsOver(count) => (seen.kind == Pod).then(|| seen.restarts() > *count),
+            Self::ReplicasOver(count) => {
+                is_replicated(seen.kind).then(|| ready_of(seen).1 > *count)
+            }
+            Self::MemoryOver(limit) => used(seen, snapshot).map(|used| used.0 * 1e3 > *limit),
+            Self::CpuOver(limit) => used(seen, snapshot).map(|used| used.1 / 1e6 > *limit),
+        }
+    }
+
+    /// It needs what the kubelets measure.
+    pub(super) fn needs_usage(&self) -> bool {
+        matches!(
+            self,
+            Self::MemoryOver(_) | Self::CpuOver(_) | Self::Is(State::HighMemory | State::HighCpu)
+        )
+    }
+}
+
+/// Whether a container of a pod, or a Job, ended since a moment.
+fn ended_since(seen: Seen<'_>, since: jiff::Timestamp) -> Option<bool> {
+    let is_later = |time: &serde_json::Value| moment(time).is_some_and(|time| time >= since);
+    match seen.kind {
+        Pod => Some(seen.container_statuses().any(|status| {
+            let ends =
+                ["state", "lastState"].map(|state| &status[state]["terminated"]["finishedAt"]);
+            ends.into_iter().any(is_later)
+        })),
+        Job => {
+            let ends = ["Complete", "Failed"]
+                .into_iter()
+                .filter(|end| seen.is(end));
+            let times = ends.filter_map(|end| Some(&seen.condition(end)?["lastTransitionTime"]));
+            Some(times.into_iter().any(is_later))
+        }
+        _ => None,
+    }
+}
+
+/// Bytes, and billionths of a core.
+fn used(seen: Seen<'_>, snapshot: &ClusterSnapshot) -> Option<(f64, f64)> {
+    if seen.kind != Pod {
+        return None;
+    }
+    let key = (seen.namespace().to_owned(), seen.name().to_owned());
+    let used = snapshot.usage.as_ref()?.get(&key);
+    // A pod that has ended or does not run yet uses nothing.
+    Some(used.map_or((0.0, 0.0), |used| {
+        (
+            used.memory_bytes as f64,
+            used.cpu_nanos.unwrap_or_default() as f64,
+        )
+    }))
+}
+
+/// `redis` is meant by `docker.io/library/redis:7`, and so is `redis:7`.
+fn is_image(image: &str, wanted: &str) -> bool {
+    let name = image.rsplit('/').next().unwrap_or(image);
+    let without_tag = |text: &str| text.split(['@', ':']).next().unwrap_or_default().to_owned();
+    image == wanted
+        || name == wanted
+        || without_tag(name) == wanted
+        || image
+            .rsplit_once(':')
+            .is_some_and(|(rest, _)| rest == wanted)
+}
+
+fn is_replicated(kind: AskedKind) -> bool {
+    matches!(kind, Deployment | StatefulSet | DaemonSet | ReplicaSet)
+}
+
+impl State {
+    fn holds(self, seen: Seen<'_>, snapshot: &ClusterSnapshot) -> Option<bool> {
+        match self {
+            Self::Ready => ready(seen, snapshot),
+            Self::NotReady => unready(seen, snapshot),
+            Self::Running => running(seen),
+            Self::NotRunning => Some(!running(seen)? && !matches!(phase(seen), "Succeeded")),
+            Self::Trouble => super::analyse::can_judge(seen.kind)
+                .then(|| super::analyse::has_trouble(seen, snapshot)),
+            Self::Terminating => Some(seen.is_terminating()),
+            Self::Unused => matches!(seen.kind, ConfigMap | Secret | Claim)
+                .then(|| users_of(seen, snapshot).is_empty()),
+            Self::Unreachable => {
+                (seen.kind == Service).then(|| snapshot.ready_endpoints(seen).is_empty())
+            }
+            _ => match seen.kind {
+                Pod => self
+                    .of_pod(seen, snapshot)
+                    .or_else(|| self.of_template(seen)),
+                Deployment | StatefulSet | DaemonSet | ReplicaSet => self
+                    .of_workload(seen, snapshot)
+                    .or_else(|| self.of_template(seen)),
+                Job | CronJob => self.of_job(seen).or_else(|| self.of_template(seen)),
+                Service => self.of_service(seen, snapshot),
+                Claim | Volume => self.of_storage(seen),
+                Node if self == Self::Unschedulable => Some(seen.spec()["unschedulable"] == true),
+                Namespace if self == Self::Active => Some(phase(seen) == "Active"),
+                StorageClass if self == Self::Default => Some(
+                    seen.value["metadata"]["annotations"]["storageclass.kubernetes.io/is-default-class"]
+                        == "true",
+                ),
+                _ => None,
+            },
+        }
+    }
+
+    fn of_pod(self, pod: Seen<'_>, snapshot: &ClusterSnapshot) -> Option<bool> {
+        let word = pod_status(pod);
+        let ended = |reason: &str| {
+            pod.container_statuses().any(|status| {
+                status["state"]["terminated"]["reason"] == reason
+                    || status["lastState"]["terminated"]["reason"] == reason
+            })
+        };
+        Some(match self {
+            Self::Pending => phase(pod) == "Pending",
+            Self::Failed => phase(pod) == "Failed",
+            Self::Succeeded => phase(pod) == "Succeeded",
+            Self::Crashing => is_crashing(pod),
+            Self::Restarted => pod.restarts() > 0,
+            Self::OutOfMemory => ended("OOMKilled"),
+            Self::NoImage => ["ImagePull", "ErrImage", "InvalidImage"]
+                .iter()
+                .any(|part| word.contains(part)),
+            Self::Evicted => word == "Evicted",
+            Self::Unschedulable => pod
+                .condition("PodScheduled")
+                .is_some_and(|one| one["reason"] == "Unschedulable"),
+            Self::HighMemory => is_high(pod, snapshot, |used| used.0 * 1e3, "memory")?,
+            Self::HighCpu => is_high(pod, snapshot, |used| used.1 / 1e6, "cpu")?,
+            _ => return None,
+        })
+    }
+
+    /// What of a container's spec is missing.
+    fn of_template(self, seen: Seen<'_>) -> Option<bool> {
+        let containers = || items(&seen.pod_spec()["containers"]);
+        let lacks = |part: &str| {
+            containers().any(|one| {
+                one["resources"][part]
+                    .as_object()
+                    .is_none_or(serde_json::Map::is_empty)
+            })
+        };
+        Some(match self {
+            Self::WithoutLimits => lacks("limits"),
+            Self::WithoutRequests => lacks("requests"),
+            Self::WithoutProbes => containers()
+                .any(|one| !one["readinessProbe"].is_object() && !one["livenessProbe"].is_object()),
+            Self::LatestTag => seen.containers().any(|one| {
+                let image = text(&one["image"]);
+                let name = image.rsplit('/').next().unwrap_or_default();
+                name.ends_with(":latest") || !name.contains([':', '@'])
+            }),
+            _ => return None,
+        })
+    }
+
+    fn of_workload(self, seen: Seen<'_>, snapshot: &ClusterSnapshot) -> Option<bool> {
+        match self {
+            Self::ScaledToZero => Some(ready_of(seen).1 == 0),
+            Self::WithoutEndpoints => Some(snapshot.pods_of(seen).is_empty()),
+            Self::Pending
+            | Self::Failed
+            | Self::Crashing
+            | Self::Restarted
+            | Self::OutOfMemory
+            | Self::NoImage
+            | Self::Unschedulable
+            | Self::Evicted
+            | Self::HighMemory
+            | Self::HighCpu => {
+                let pods = snapshot.pods_of(seen);
+                let judged: Option<Vec<_>> = pods
+                    .into_iter()
+                    .map(|pod| self.of_pod(pod, snapshot))
+                    .collect();
+                judged.map(|judged| judged.contains(&true))
+            }
+            Self::Suspended if seen.kind == Deployment => Some(seen.spec()["paused"] == true),
+            _ => None,
+        }
+    }
+
+    fn of_job(self, seen: Seen<'_>) -> Option<bool> {
+        let suspended = seen.spec()["suspend"] == true;
+        Some(match (self, seen.kind) {
+            (Self::Suspended, _) => suspended,
+            (Self::Active, CronJob) => !suspended,
+            (Self::Active, _) => seen.status()["active"].as_i64().unwrap_or_default() > 0,
+            (Self::Failed, Job) => seen.is("Failed"),
+            (Self::Succeeded, Job) => seen.is("Complete"),
+            (Self::Pending, Job) => {
+                !seen.is("Complete")
+                    && !seen.is("Failed")
+                    && seen.status()["active"].as_i64().unwrap_or_default() == 0
+            }
+            _ => return None,
+        })
+    }
+
+    fn of_service(self, seen: Seen<'_>, snapshot: &ClusterSnapshot) -> Option<bool> {
+        let of_type = |name: &str| seen.spec()["type"].as_str().unwrap_or("ClusterIP") == name;
+        Some(match self {
+            Self::WithoutEndpoints => snapshot.ready_endpoints(seen).is_empty(),
+            Self::LoadBalancer => of_type("LoadBalancer"),
+            Self::NodePort => of_type("NodePort"),
+            Self::ClusterIp => of_type("ClusterIP"),
+            Self::Headless => seen.spec()["clusterIP"] == "None",
+            _ => return None,
+        })
+    }
+
+    fn of_storage(self, seen: Seen<'_>) -> Option<bool> {
+        Some(match self {
+            Self::Pending => phase(seen) == "Pending",
+            Self::Bound => phase(seen) == "Bound",
+            Self::Unbound => phase(seen) != "Bound",
+            _ => return None,
+        })
+    }
+}
+
+fn phase(seen: Seen<'_>) -> &str {
+    seen.status()["phase"].as_str().unwrap_or_default()
+}
+
+/// A container ended badly and was started again, or waits for that.
+pub(super) fn is_crashing(pod: Seen<'_>) -> bool {
+    pod.container_statuses().any(|status| {
+        let bad = |end: &serde_json::Value| end["exitCode"].as_i64().is_some_and(|code| code != 0);
+        let (state, last) = (&status["state"], &status["lastState"]);
+        let is_back = status["ready"] == true;
+        state["waiting"]["reason"] == "CrashLoopBackOff"
+            || (!is_back && bad(&last["terminated"]))
+            || (bad(&state["terminated"]) && pod.restarts() > 0)
+    })
+}
+
+/// Whether the object is ready; None if being ready means nothing for it.
+fn ready(seen: Seen<'_>, snapshot: &ClusterSnapshot) -> Option<bool> {
+    Some(match seen.kind {
+        Pod | Node => seen.is("Ready"),
+        Deployment | StatefulSet | DaemonSet | ReplicaSet => {
+            let (ready, wanted) = ready_of(seen);
+            ready >= wanted && wanted > 0
+        }
+        Service => !snapshot.ready_endpoints(seen).is_empty(),
+        Job => seen.is("Complete"),
+        Claim => phase(seen) == "Bound",
+        Autoscaler => seen.is("ScalingActive"),
+        _ => return None,
+    })
+}
+
+/// What is not ready and should be: neither a pod that has done its work nor a workload that nobody wants.
+fn unready(seen: Seen<'_>, snapshot: &ClusterSnapshot) -> Option<bool> {
+    let ready = ready(seen, snapshot)?;
+    Some(match seen.kind {
+        Pod => !ready && phase(seen) != "Succeeded",
+        Deployment | StatefulSet | DaemonSet | ReplicaSet => !ready && ready_of(seen).1 > 0,
+        _ => !ready,
+    })
+}
+
+fn running(seen: Seen<'_>) -> Option<bool> {
+    Some(match seen.kind {
+        Pod => matches!(pod_status(seen).as_str(), "Running"),
+        Deployment | StatefulSet | DaemonSet | ReplicaSet => ready_of(seen).0 > 0,
+        Job => seen.status()["active"].as_i64().unwrap_or_default() > 0,
+        Node => seen.is("Ready"),
+        CronJob => items(&seen.status()["active"]).next().is_some(),
+        Ingress | DisruptionBudget => return None,
+        _ => return None,
+    })
+}
+
+/// Whether a pod uses most of a limit; a pod without one cannot.
+fn is_high(
+    pod: Seen<'_>,
+    snapshot: &ClusterSnapshot,
+    take: fn((f64, f64)) -> f64,
+    unit: &str,
+) -> Option<bool> {
+    let used = take(used(pod, snapshot)?);
+    let limit = limit(pod, unit);
+    Some(limit.is_some_and(|limit| used >= limit * HIGH_USE))
+}
+
+/// The sum of the limits, in thousandths; None if a container has none.
+pub(super) fn limit(pod: Seen<'_>, unit: &str) -> Option<f64> {
+    let containers = items(&pod.spec()["containers"]);
+    containers
+        .map(|one| thousandths(one["resources"]["limits"][unit].as_str()?))
+        .sum()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_image_is_meant_by_its_name_with_or_without_registry_and_tag() {
+        for wanted in [
+            "redis",
+            "redis:7",
+            "registry.example/acme/redis:7",
+            "registry.example/acme/redis",
+        ] {
+            assert!(
+                is_image("registry.example/acme/redis:7", wanted),
+                "{wanted}"
+            );
+        }
+        assert!(!is_image("acme/redis-exporter:1", "redis"));
+    }
+}

@@ -1,0 +1,270 @@
+//! The phrases of a question in their order, put into slots. Nothing is decided here: a word that no phrase takes is a name,
+//! and whether there is such an object shows the cluster.
+
+use super::kind::AskedKind;
+use super::lexicon::{Detail, Meaning, Verb, meaning};
+use super::moment::Moment;
+use super::pattern::Slot;
+use super::question::{Condition, Cut, Fact, NameAsked, Scope, State};
+use super::request;
+use super::tokens::{Token, tokens};
+use super::unclear::Unclear;
+
+/// What the words of a question say.
+#[derive(Debug, Clone, Default, PartialEq)]
+pub(super) struct Draft {
+    pub(super) verbs: Vec<Verb>,
+    pub(super) facts: Vec<Fact>,
+    pub(super) kinds: Vec<AskedKind>,
+    /// Kinds that follow another one without an `and`, and before no name.
+    pub(super) unjoined: Vec<AskedKind>,
+    is_joined: bool,
+    /// It has words that say nothing by themselves.
+    pub(super) is_weak: bool,
+    pub(super) names: Vec<NameAsked>,
+    /// `in X`: a namespace, or a name.
+    pub(super) places: Vec<String>,
+    pub(super) scope: Option<Scope>,
+    pub(super) conditions: Vec<Condition>,
+    pub(super) cut: Cut,
+    pub(super) any: bool,
+    pub(super) wants_yes: bool,
+}
+
+/// The last word, as far as the next one depends on it.
+#[derive(Debug, Clone, Copy, PartialEq)]
+enum Before {
+    Nothing,
+    /// One object of this kind: the name may follow.
+    Kind(AskedKind),
+    /// A name without a kind: the kind may follow.
+    Name,
+}
+
+impl Draft {
+    /// # Errors
+    /// A change in the midst of a question, or an empty one.
+    pub(super) fn of(text: &str) -> Result<Self, Unclear> {
+        let words = tokens(text);
+        if words.is_empty() {
+            return Err(Unclear::empty());
+        }
+        let mut draft = Self::default();
+        let mut before = Before::Nothing;
+        let mut at = 0;
+        while at < words.len() {
+            let rest = &words[at..];
+            match meaning(rest).filter(|_| !rest[0].is_quoted) {
+                Some((count, meaning, slots)) => {
+                    if count == 1 && request::is_told(&words, at) {
+                        return Err(Unclear::change_within(&rest[0].text));
+                    }
+                    let is_first = at == 0;
+                    before = draft.take(meaning, slots, &rest[..count], before, is_first)?;
+                    at += count;
+                }
+                None => {
+                    before = draft.name(&rest[0], before);
+                    at += 1;
+                }
+            }
+        }
+        Ok(draft)
+    }
+
+    fn name(&mut self, token: &Token, before: Before) -> Before {
+        let slash = token.text.split_once('/').filter(|_| !token.is_quoted);
+        let with_kind =
+            slash.and_then(|(kind, name)| Some((AskedKind::called(&kind.to_lowercase())?, name)));
+        let (kind, text) = match (with_kind, before) {
+            (Some((kind, name)), _) => (Some(kind), name),
+            (None, Before::Kind(kind)) => {
+                // The word stood for the kind of this object, not for what is asked.
+                self.kinds.retain(|one| *one != kind);
+                self.unjoined.retain(|one| *one != kind);
+                (Some(kind), token.text.as_str())
+            }
+            _ => (None, token.text.as_str()),
+        };
+        self.names.push(NameAsked {
+            kind,
+            text: text.to_owned(),
+        });
+        if kind.is_some() {
+            Before::Nothing
+        } else {
+            Before::Name
+        }
+    }
+
+    fn take(
+        &mut self,
+        meaning: Meaning,
+        slots: Vec<Slot>,
+        words: &[Token],
+        before: Before,
+        is_first: bool,
+    ) -> Result<Before, Unclear> {
+        match meaning {
+            Meaning::Filler => {
+                self.is_joined |= words[0].lower == "and";
+                // `a service called redis`, `the api's pod`.
+                let stays = matches!(words[0].lower.as_str(), "called" | "named" | "name");
+                return Ok(if stays { before } else { Before::Nothing });
+            }
+            Meaning::Weak => self.is_weak = true,
+            Meaning::Asks(verb @ (Verb::Fine | Verb::Problems)) => {
+                self.verbs.push(Verb::Why);
+                self.wants_yes = true;
+                self.any = verb == Verb::Problems;
+            }
+            Meaning::Asks(verb) => self.verbs.push(verb),
+            Meaning::Fact(fact) => self.facts.push(fact),
+            Meaning::Is(state) => self.conditions.push(Condition::Is(state)),
+            Meaning::Any => {
+                self.any = true;
+                self.wants_yes |= is_first;
+            }
+            Meaning::YesNo => self.wants_yes |= is_first,
+            Meaning::Kinds(kinds) => return Ok(self.kind(kinds, words, before)),
+            Meaning::With(detail) => self.detail(detail, slots)?,
+        }
+        Ok(Before::Nothing)
+    }
+
+    fn kind(&mut self, kinds: &[AskedKind], words: &[Token], before: Before) -> Before {
+        let last = words.last().map_or("", |word| word.lower.as_str());
+        let is_one = kinds.len() == 1 && !is_plural(last);
+        // `the web deployment`, but not `the web pods`.
+        if let (true, Before::Name, Some(name)) = (is_one, before, self.names.last_mut()) {
+            name.kind = Some(kinds[0]);
+            return Before::Nothing;
+        }
+        let new = kinds
+            .iter()
+            .filter(|kind| !self.kinds.contains(kind))
+            .copied()
+            .collect::<Vec<_>>();
+        if !self.kinds.is_empty() && !self.is_joined {
+            self.unjoined.extend(&new);
+        }
+        self.is_joined = false;
+        self.kinds.extend(new);
+        if is_one {
+            Before::Kind(kinds[0])
+        } else {
+            Before::Nothing
+        }
+    }
+
+    fn detail(&mut self, detail: Detail, slots: Vec<Slot>) -> Result<(), Unclear> {
+        let mut slots = slots.into_iter();
+        let condition = match (detail, slots.next()) {
+            (Detail::Everywhere, _) => return self.scope(Scope::Everywhere),
+            (Detail::Here, _) => return self.scope(Scope::Project),
+            (Detail::InNamespace, Some(Slot::Word(name))) => {
+                return self.scope(Scope::Namespace(name));
+            }
+            (Detail::In, Some(Slot::Word(name))) => {
+                self.places.push(name);
+                return Ok(());
+            }
+            (Detail::MadeSince, Some(Slot::Time(moment))) => Condition::Since(moment),
+            (Detail::MadeLast, Some(Slot::Span(span))) => Condition::Since(Moment::Ago(span)),
+            (Detail::WithLabel, Some(Slot::Word(key))) => Condition::WithLabel(key),
+            (Detail::OlderThan, Some(Slot::Span(span))) => Condition::OlderThan(span),
+            (Detail::YoungerThan, Some(Slot::Span(span))) => Condition::YoungerThan(span),
+            (Detail::OnNode, Some(Slot::Word(node))) => Condition::OnNode(node),
+            (Detail::Image, Some(Slot::Word(image))) => Condition::Image(image),
+            (Detail::Label, Some(Slot::Label(key, value))) => Condition::Label(key, value),
+            (Detail::WithoutLabel, Some(Slot::Word(key))) => Condition::WithoutLabel(key),
+            (Detail::RestartsOver, Some(Slot::Number(count))) => Condition::RestartsOver(count),
+            (Detail::RestartsFrom, Some(Slot::Number(count))) => Condition::RestartsOver(count - 1),
+            (Detail::ReplicasOver, Some(Slot::Number(count))) => Condition::ReplicasOver(count),
+            (Detail::MemoryOver, Some(Slot::Quantity(bytes))) => Condition::MemoryOver(bytes),
+            (Detail::CpuOver, Some(Slot::Quantity(cores))) => Condition::CpuOver(cores),
+            (other, slot) => return self.cut(other, slot),
+        };
+        self.conditions.push(condition);
+        Ok(())
+    }
+
+    fn scope(&mut self, scope: Scope) -> Result<(), Unclear> {
+        match &self.scope {
+            Some(other) if *other != scope => Err(Unclear::twice("namespaces")),
+            _ => {
+                self.scope = Some(scope);
+                Ok(())
+            }
+        }
+    }
+
+    fn cut(&mut self, detail: Detail, slot: Option<Slot>) -> Result<(), Unclear> {
+        let since = match (detail, slot) {
+            (Detail::Since, Some(Slot::Time(moment))) => moment,
+            (Detail::Last, Some(Slot::Span(span))) => Moment::Ago(span),
+            (Detail::Lines, Some(Slot::Number(lines))) => {
+                self.cut.lines = Some(lines);
+                return Ok(());
+            }
+            (Detail::First, Some(Slot::Number(count))) => {
+                self.cut.first = usize::try_from(count).ok();
+                return Ok(());
+            }
+            (Detail::Oldest | Detail::Newest, _) => {
+                self.cut.newest = Some(detail == Detail::Newest);
+                return Ok(());
+            }
+            (Detail::OldestOf | Detail::NewestOf, Some(Slot::Number(count))) => {
+                self.cut.newest = Some(detail == Detail::NewestOf);
+                self.cut.first = usize::try_from(count).ok();
+                return Ok(());
+            }
+            (Detail::Container, Some(Slot::Word(name))) => {
+                self.cut.container = Some(name);
+                return Ok(());
+            }
+            (Detail::Previous, _) => {
+                self.cut.previous = true;
+                return Ok(());
+            }
+            (Detail::Errors, _) => {
+                self.cut.errors = true;
+                return Ok(());
+            }
+            // A phrase of the table takes the value that its detail needs: a test goes through all.
+            _ => return Err(Unclear::empty()),
+        };
+        match self.cut.since.replace(since.clone()) {
+            Some(earlier) if earlier != since => Err(Unclear::twice("times")),
+            _ => Ok(()),
+        }
+    }
+
+    /// Whether the namespaces of the cluster have to be known.
+    pub(super) fn names_a_place(&self) -> bool {
+        !self.places.is_empty() || matches!(self.scope, Some(Scope::Namespace(_)))
+    }
+
+    pub(super) fn states(&self) -> impl Iterator<Item = State> {
+        self.conditions
+            .iter()
+            .filter_map(|condition| match condition {
+                Condition::Is(state) => Some(*state),
+                _ => None,
+            })
+    }
+
+    /// Takes a state away, if it is there.
+    pub(super) fn drop_states(&mut self, states: &[State]) -> bool {
+        let before = self.conditions.len();
+        self.conditions.retain(
+            |condition| !matches!(condition, Condition::Is(state) if states.contains(state)),
+        );
+        self.conditions.len() < before
+    }
+}
+
+fn is_plural(word: &str) -> bool {
+    word.ends_with('s') && !["ingress", "ds", "rs", "sts", "ns"].contains(&word)
+}

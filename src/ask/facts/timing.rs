@@ -1,0 +1,187 @@
+//! Facts about state, age, runs and revisions.
+
+use jiff::Timestamp;
+use serde_json::Value;
+
+use super::super::columns::status_word;
+use super::super::kind::AskedKind;
+use super::super::moment::{age, short};
+use super::super::object::{Seen, items, moment, text};
+use super::super::snapshot::ClusterSnapshot;
+
+fn ago(time: Option<Timestamp>, snapshot: &ClusterSnapshot) -> String {
+    time.map_or_else(
+        || "never".to_owned(),
+        |time| format!("{} ago", age(time, snapshot.now)),
+    )
+}
+
+pub(super) fn status(seen: Seen<'_>, snapshot: &ClusterSnapshot) -> Vec<Vec<String>> {
+    vec![vec![status_word(seen, snapshot)]]
+}
+
+pub(super) fn ages(seen: Seen<'_>, snapshot: &ClusterSnapshot) -> Vec<Vec<String>> {
+    let Some(created) = seen.created() else {
+        return vec![];
+    };
+    let shown = created
+        .to_zoned(snapshot.zone.clone())
+        .strftime("%Y-%m-%d %H:%M:%S %Z")
+        .to_string();
+    vec![vec![age(created, snapshot.now), shown]]
+}
+
+pub(super) fn owner(seen: Seen<'_>, snapshot: &ClusterSnapshot) -> Vec<Vec<String>> {
+    let release = seen.value["metadata"]["annotations"]["meta.helm.sh/release-name"].as_str();
+    let controller = seen
+        .controller()
+        .map(|(kind, name)| format!("{kind} {name}"));
+    let maker = snapshot
+        .maker(seen)
+        .map(|(kind, name)| format!("{} {name}", kind.name()));
+    let mut owners: Vec<String> = controller.into_iter().collect();
+    owners.extend(maker.filter(|maker| !owners.contains(maker)));
+    owners.extend(release.map(|release| format!("release {release}")));
+    let owners = if owners.is_empty() {
+        "nothing".to_owned()
+    } else {
+        owners.join(", of ")
+    };
+    vec![vec![owners]]
+}
+
+pub(super) fn schedule(seen: Seen<'_>, snapshot: &ClusterSnapshot) -> Vec<Vec<String>> {
+    let spec = seen.spec();
+    let zone = spec["timeZone"]
+        .as_str()
+        .map(|zone| format!(" ({zone})"))
+        .unwrap_or_default();
+    let suspended = if spec["suspend"] == true { "yes" } else { "no" };
+    let last = ago(moment(&seen.status()["lastScheduleTime"]), snapshot);
+    vec![vec![
+        format!("{}{zone}", text(&spec["schedule"])),
+        suspended.to_owned(),
+        last,
+    ]]
+}
+
+pub(super) fn runs(seen: Seen<'_>, snapshot: &ClusterSnapshot) -> Vec<Vec<String>> {
+    let jobs = match seen.kind {
+        AskedKind::CronJob => {
+            let mut jobs = snapshot.jobs_of(seen);
+            jobs.sort_by_key(|job| std::cmp::Reverse(moment(&job.status()["startTime"])));
+            jobs
+        }
+        _ => vec![seen],
+    };
+    let row = |job: Seen<'_>| {
+        let began = moment(&job.status()["startTime"]);
+        let end = ["Complete", "Failed"]
+            .into_iter()
+            .find(|state| job.is(state));
+        let ended = end.and_then(|end| moment(&job.condition(end)?["lastTransitionTime"]));
+        let took = began
+            .zip(ended)
+            .map(|(began, ended)| short(ended.duration_since(began)));
+        vec![
+            status_word(job, snapshot),
+            ago(began, snapshot),
+            ago(ended, snapshot),
+            took.unwrap_or_default(),
+        ]
+    };
+    let rows: Vec<_> = jobs.into_iter().map(row).collect();
+    if rows.is_empty() {
+        vec![vec!["has not run".to_owned()]]
+    } else {
+        rows
+    }
+}
+
+/// The revisions that the ReplicaSets of a Deployment keep, the newest first.
+pub(super) fn revisions(seen: Seen<'_>, snapshot: &ClusterSnapshot) -> Vec<Vec<String>> {
+    let number = |one: Seen<'_>| {
+        let note = &one.value["metadata"]["annotations"]["deployment.kubernetes.io/revision"];
+        note.as_str()
+            .and_then(|text| text.parse::<u64>().ok())
+            .unwrap_or_default()
+    };
+    if seen.kind != AskedKind::Deployment {
+        let revision = text(&seen.status()["updateRevision"]);
+        let replicas = text(&seen.status()["replicas"]);
+        let since = seen
+            .created()
+            .map(|time| age(time, snapshot.now))
+            .unwrap_or_default();
+        return vec![vec![revision, replicas, images(seen), since]];
+    }
+    let is_own = |set: &Seen<'_>| {
+        set.namespace() == seen.namespace() && set.controller() == Some(("Deployment", seen.name()))
+    };
+    let mut sets: Vec<_> = snapshot.all(AskedKind::ReplicaSet).filter(is_own).collect();
+    sets.sort_by_key(|set| std::cmp::Reverse(number(*set)));
+    let row = |set: Seen<'_>| {
+        let since = set
+            .created()
+            .map(|time| age(time, snapshot.now))
+            .unwrap_or_default();
+        let replicas = set.status()["replicas"]
+            .as_i64()
+            .unwrap_or_default()
+            .to_string();
+        vec![number(set).to_string(), replicas, images(set), since]
+    };
+    sets.into_iter().map(row).collect()
+}
+
+fn images(seen: Seen<'_>) -> String {
+    seen.containers()
+        .map(|container| text(&container["image"]))
+        .collect::<Vec<_>>()
+        .join(", ")
+}
+
+pub(super) fn last_exit(seen: Seen<'_>, snapshot: &ClusterSnapshot) -> Vec<Vec<String>> {
+    let row = |status: &Value| {
+        let of = |state: &str| Some(&status[state]["terminated"]).filter(|end| end.is_object());
+        let Some(end) = of("state").or_else(|| of("lastState")) else {
+            return vec![text(&status["name"]), "has not ended".to_owned()];
+        };
+        let ended = ago(moment(&end["finishedAt"]), snapshot);
+        vec![
+            text(&status["name"]),
+            text(&end["reason"]),
+            text(&end["exitCode"]),
+            ended,
+        ]
+    };
+    seen.container_statuses().map(row).collect()
+}
+
+pub(super) fn version(seen: Seen<'_>, _: &ClusterSnapshot) -> Vec<Vec<String>> {
+    let version = match seen.kind {
+        AskedKind::Node => text(&seen.status()["nodeInfo"]["kubeletVersion"]),
+        _ => images(seen),
+    };
+    vec![vec![version]]
+}
+
+pub(super) fn taints(seen: Seen<'_>, _: &ClusterSnapshot) -> Vec<Vec<String>> {
+    let row = |taint: &Value| {
+        let value = taint["value"]
+            .as_str()
+            .map(|value| format!("={value}"))
+            .unwrap_or_default();
+        vec![format!(
+            "{}{value}:{}",
+            text(&taint["key"]),
+            text(&taint["effect"])
+        )]
+    };
+    let rows: Vec<_> = items(&seen.spec()["taints"]).map(row).collect();
+    if rows.is_empty() {
+        vec![vec!["none".to_owned()]]
+    } else {
+        rows
+    }
+}

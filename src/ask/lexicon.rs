@@ -1,0 +1,272 @@
+//! What the phrases of questions mean: one table, from which docs/ask.md is checked.
+//!
+//! A phrase is a pattern of [`super::pattern`]. Of all that fit, the one that takes the most words counts, so a phrase may
+//! begin as another one does. A word that no phrase takes is a name.
+
+use std::collections::BTreeSet;
+use std::sync::LazyLock;
+
+use super::kind::{AskedKind, KINDS};
+use super::pattern::{Slot, fit};
+use super::question::{Fact, Measured, State};
+use super::tokens::Token;
+
+/// What a phrase says.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub(super) enum Meaning {
+    /// Nothing that changes the answer.
+    Filler,
+    /// Nothing by itself: a question of names and such words alone asks for nothing that devk knows.
+    Weak,
+    Asks(Verb),
+    Kinds(&'static [AskedKind]),
+    Fact(Fact),
+    Is(State),
+    With(Detail),
+    /// `is`, `are`, `does`: at the start of a question it is answered with yes or no.
+    YesNo,
+    /// `any`, `there`: one is enough.
+    Any,
+}
+
+/// What is to be done.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Verb {
+    Count,
+    Describe,
+    Logs,
+    Events,
+    Warnings,
+    Usage(Measured),
+    Why,
+    /// Whether all is well.
+    Fine,
+    /// Whether something is wrong.
+    Problems,
+    Changed,
+    Talks,
+    Cluster,
+    Help,
+}
+
+/// What a value in a phrase is for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Detail {
+    OlderThan,
+    YoungerThan,
+    /// A moment.
+    Since,
+    /// A span before now.
+    Last,
+    /// The same, of the making of objects.
+    MadeSince,
+    MadeLast,
+    InNamespace,
+    /// A namespace, or the name of an object.
+    In,
+    Here,
+    Everywhere,
+    OnNode,
+    Image,
+    Label,
+    WithLabel,
+    WithoutLabel,
+    RestartsOver,
+    RestartsFrom,
+    MemoryOver,
+    CpuOver,
+    ReplicasOver,
+    Lines,
+    First,
+    Oldest,
+    Newest,
+    OldestOf,
+    NewestOf,
+    Container,
+    Previous,
+    Errors,
+}
+
+use Detail::*;
+use Meaning::{Any, Asks, Filler, Is, Kinds, Weak, With, YesNo};
+use Verb::*;
+
+/// Every phrase but those of the kinds and facts.
+#[rustfmt::skip]
+pub(super) const PHRASES: &[(&str, Meaning)] = &[
+    // what changes no answer
+    ("a|an|the|of|for|me|us|my|our|please|all|that|which|what|its|it|their|them|this|these|those", Filler),
+    ("show|list|get|give|tell|display|print|find|see|fetch|view|look|looking|return|check|and|also|hi|hello|hey|devk", Filler),
+    ("i|we|you|can|could|would|like|to|know|now|currently|right|so|far|with|on|at", Filler),
+    ("was|were|be|been|being|am|will|about|from|one|ones|only|just|exactly|really|actually|still", Filler),
+    ("as|well|thing|things|object|objects|resource|resources|set|into|inside|having", Filler),
+    ("at the moment", Filler), ("right now", Filler), ("lead|leads|leading|point|points|route|routes|routing|belong|belongs to", Weak), ("belong|belongs", Weak), ("name|names", Filler), ("called|named", Filler),
+    ("kubernetes|k8s|kubectl", Filler), ("us about", Filler), ("in", Filler), ("created|started|deployed|made|start", Filler), ("long|much", Filler), ("use|uses|using|used|consume|consumes|take|takes|need|needs|read|reads|serve|serves|may|go|goes|want|wants|they|who|whose|whom", Weak), ("everything", Filler), ("app|application", Filler),
+    ("exist|exists", Filler), ("currently running", Is(State::Running)),
+    ("is|are", YesNo), ("is|are there", Any), ("any|some|anything|something|anyone|somebody", Any), ("there", Any),
+    ("do|does|has|have|did|can", YesNo), ("do|does we|i|you have", Any),
+    // what is asked
+    ("how many", Asks(Count)), ("count [of]", Asks(Count)), ("number of", Asks(Count)), ("total [number] [of]", Asks(Count)),
+    ("how many of", Asks(Count)),
+    ("describe", Asks(Describe)), ("details|detail [of|about|on|for]", Asks(Describe)), ("tell me about", Asks(Describe)),
+    ("tell me more about", Asks(Describe)), ("info|information [of|about|on|for]", Asks(Describe)), ("summary|overview [of]", Asks(Describe)),
+    ("everything about", Asks(Describe)), ("show me everything about", Asks(Describe)), ("how is|are", Asks(Describe)),
+    ("log|logs [of|for|from]", Asks(Logs)), ("log|logs output|lines", Asks(Logs)), ("output of", Asks(Logs)),
+    ("tail [of]", Asks(Logs)), ("logged|printed|logging|said|say", Asks(Logs)), ("log line|lines", Asks(Logs)),
+    ("stdout [of]|console output [of]", Asks(Logs)),
+    ("event|events", Asks(Events)), ("latest|recent|newest|last event|events", Asks(Events)), ("latest|recent|newest|last log|logs [of|for|from]", Asks(Logs)), ("latest|recent|last warning|warnings", Asks(Warnings)), ("what happened [to|with|in]", Asks(Events)), ("what is happening [to|with|in]", Asks(Events)),
+    ("what happens [to|with|in]", Asks(Events)), ("warning|warnings", Asks(Warnings)), ("warning event|events", Asks(Warnings)),
+    ("top", Asks(Usage(Measured::Memory))), ("usage", Asks(Usage(Measured::Memory))), ("resource usage|consumption|use", Asks(Usage(Measured::Memory))),
+    ("memory|ram usage|consumption|use", Asks(Usage(Measured::Memory))), ("cpu usage|consumption|use|load", Asks(Usage(Measured::Cpu))),
+    ("how much memory|ram", Asks(Usage(Measured::Memory))), ("how much cpu", Asks(Usage(Measured::Cpu))), ("how much cpu|memory and memory|cpu [do|does|is|are]", Asks(Usage(Measured::Memory))),
+    ("how much memory|ram do|does|is|are", Asks(Usage(Measured::Memory))), ("how much cpu do|does|is|are", Asks(Usage(Measured::Cpu))),
+    ("use|uses|using|used|need|needs|consume|consumes|consuming [the] most memory|ram", Asks(Usage(Measured::Memory))),
+    ("use|uses|using|used|need|needs|consume|consumes|consuming [the] most cpu", Asks(Usage(Measured::Cpu))),
+    ("eats|eating|hungriest|biggest|largest [for|in] memory", Asks(Usage(Measured::Memory))),
+    ("memory hogs", Asks(Usage(Measured::Memory))), ("most memory", Asks(Usage(Measured::Memory))), ("most cpu", Asks(Usage(Measured::Cpu))),
+    ("by memory [usage]", Asks(Usage(Measured::Memory))), ("by cpu [usage]", Asks(Usage(Measured::Cpu))),
+    ("sorted|ordered by memory [usage]", Asks(Usage(Measured::Memory))), ("sorted|ordered by cpu [usage]", Asks(Usage(Measured::Cpu))),
+    ("memory and cpu [usage|use]", Asks(Usage(Measured::Memory))), ("cpu and memory [usage|use]", Asks(Usage(Measured::Memory))),
+    ("why [is|are|does|do|did|has|have|was|were|can|will]", Asks(Why)), ("how come", Asks(Why)),
+    ("what is wrong [with]", Asks(Why)), ("what is the problem|issue|matter|cause|reason [with|of|for]", Asks(Why)),
+    ("is anything|something|there wrong|broken|failing [with]", Asks(Problems)), ("what is broken|failing|unhealthy", Asks(Why)),
+    ("is there anything wrong|broken [with]", Asks(Problems)), ("is everything ok|okay|fine|healthy|ready|running|up|alright|well", Asks(Fine)),
+    ("is all ok|okay|fine|healthy|well", Asks(Fine)), ("any problem|problems|issue|issues|trouble|errors [with]", Asks(Problems)),
+    ("is|are there [any|a] problem|problems|issue|issues|errors [with]", Asks(Problems)), ("problem|problems|issue|issues|trouble [with|of]", Asks(Why)),
+    ("diagnose|troubleshoot|debug|investigate|analyze|analyse", Asks(Why)), ("what keeps|prevents|stops|blocks", Asks(Why)),
+    ("what causes", Asks(Why)), ("what is keeping|preventing|stopping|blocking|causing", Asks(Why)), ("from being scheduled", Is(State::Unschedulable)), ("from starting|running|working", Is(State::NotRunning)), ("from being|becoming|getting ready|started", Is(State::NotReady)), ("cause|reason [of|for]", Asks(Why)), ("what went wrong [with]", Asks(Why)),
+    ("what needs attention", Asks(Why)), ("working [properly|correctly|fine|well]", Asks(Fine)), ("ok|okay|alright|fine", Asks(Fine)), ("doing [ok|okay|well|fine]", Asks(Fine)), ("what should i fix [first]", Asks(Why)), ("health [check] [of]", Asks(Why)), ("wrong [with]", Asks(Why)),
+    ("what [has|have|is|was|were] changed|new|updated|different", Asks(Changed)), ("changes|changed", Asks(Changed)), ("what is new", Asks(Changed)),
+    ("what was|were deployed|created|updated|added", Asks(Changed)), ("recent|latest changes|deployments|deploys|rollouts", Asks(Changed)),
+    ("anything|something new|changed", Asks(Changed)),
+    ("who|what|which [else] talks|connects|talk|connect to|with", Asks(Talks)), ("who|what|which calls|accesses|reaches|needs", Asks(Talks)),
+    ("who|what|which depends|depend|relies|rely on|upon", Asks(Talks)), ("who|what is talking|connecting to", Asks(Talks)),
+    ("clients|consumers|callers|users|dependents of", Asks(Talks)), ("talk|talks|connect|connects|connecting|talking to|with", Asks(Talks)),
+    ("depend|depends|rely|relies on|upon", Asks(Talks)), ("dependencies|upstreams of", Asks(Talks)), ("refer|refers to", Asks(Talks)), ("talk|talks|connect|connects", Asks(Talks)),
+    ("cluster info|information|version|name|status", Asks(Cluster)), ("which|what cluster [is|am|are] [this|i|we] [on|in]", Asks(Cluster)),
+    ("kubernetes|k8s|cluster|server version", Asks(Cluster)), ("version of kubernetes|k8s|[the] cluster", Asks(Cluster)),
+    ("what version of kubernetes|k8s", Asks(Cluster)), ("which|what context|namespace [is|am|are] [this|i|we] [using|on|in]", Asks(Cluster)),
+    ("where am i", Asks(Cluster)), ("status of the cluster", Asks(Cluster)), ("current|my namespace|context|cluster", Asks(Cluster)),
+    ("help", Asks(Help)), ("what can i|you ask|answer|do", Asks(Help)), ("what do you understand|know", Asks(Help)), ("examples", Asks(Help)),
+    // where and which
+    ("in|from namespace|ns {word}", With(InNamespace)), ("namespace|ns {word}", With(InNamespace)), ("in|from [the] {word} namespace", With(InNamespace)),
+    ("-n {word}", With(InNamespace)), ("in|within [the] {place}", With(In)), ("in total|detail|full|short|general|all", Filler), ("of namespace {word}", With(InNamespace)),
+    ("in|of|from [the|this|my|our] project|stack|app|application", With(Here)), ("here", With(Here)), ("in this|my|our|the namespace", With(Here)),
+    ("in here", With(Here)),
+    ("everywhere|cluster-wide|clusterwide", With(Everywhere)), ("in|across|from|over|of all|every|any [the|of] [the] namespace|namespaces", With(Everywhere)),
+    ("in|across|on|of [the|this|my|our] [whole|entire] cluster", With(Everywhere)), ("across namespaces", With(Everywhere)), ("[the|this|my|our] cluster", With(Everywhere)), ("-a|--all-namespaces", With(Everywhere)),
+    ("all over the cluster", With(Everywhere)),
+    ("older than {span}", With(OlderThan)), ("for [more|longer] than {span}", With(OlderThan)), ("more than {span} old|ago", With(OlderThan)),
+    ("running [for] longer|more than {span}", With(OlderThan)), ("created|started|made [more] than {span} ago", With(OlderThan)),
+    ("over {span} old", With(OlderThan)), ("at least {span} old", With(OlderThan)),
+    ("younger|newer than {span}", With(YoungerThan)), ("less than {span} old|ago", With(YoungerThan)),
+    ("from|of|in|within|during|for|over [the] last|past {span}", With(Last)), ("created|started|made [in|within|during] [the] last|past {span}", With(MadeLast)), ("last|past {span}", With(Last)), ("the last|past {span}", With(Last)),
+    ("since {time}", With(Since)), ("after {time}", With(Since)), ("since|after {span}", With(Last)), ("created|started|made since|after {time}", With(MadeSince)),
+    ("created|started|made {time}", With(MadeSince)), ("from {time}", With(Since)), ("{time}", With(Since)),
+    ("on|of|to [the] node|host {word}", With(OnNode)), ("scheduled|running|placed on [the] [node] {word}", With(OnNode)),
+    ("using|use|uses|with|running|run|runs|based|that [on] [the] image {word}", With(Image)), ("from image {word}", With(Image)), ("using|use|uses|with|running|run|runs {image}", With(Image)),
+    ("with|having|has|have [the|a] label|labels {label}", With(Label)), ("with|having|has|have [the|a] label {word}", With(WithLabel)), ("labelled|labeled [as|with] {label}", With(Label)), ("label|labels {label}", With(Label)), ("where|with {label}", With(Label)), ("{label}", With(Label)),
+    ("-l {label}", With(Label)), ("selector {label}", With(Label)),
+    ("without [the] label {word}", With(WithoutLabel)), ("missing [the] label {word}", With(WithoutLabel)),
+    ("more than {number} restarts|restart", With(RestartsOver)), ("with more than {number} restarts", With(RestartsOver)), ("restarted more than {number} times", With(RestartsOver)),
+    ("over {number} restarts", With(RestartsOver)), ("at least {number} restarts", With(RestartsFrom)), ("restarted at least {number} times", With(RestartsFrom)), ("{number} or more restarts", With(RestartsFrom)), ("restarts above|over {number}", With(RestartsOver)),
+    ("more than|over|above {quantity} [of] memory|ram", With(MemoryOver)), ("memory [usage] over|above {quantity}", With(MemoryOver)), ("memory [usage] more than {quantity}", With(MemoryOver)),
+    ("using|use more than {quantity} [of] memory|ram", With(MemoryOver)), ("using|use over|above {quantity} [of] memory|ram", With(MemoryOver)),
+    ("more than|over|above {quantity} [of] cpu|cores", With(CpuOver)), ("cpu [usage] over|above {quantity}", With(CpuOver)), ("using|use more than {quantity} cpu", With(CpuOver)),
+    ("more than {number} replicas|replica", With(ReplicasOver)), ("with more than {number} replicas|replica", With(ReplicasOver)),
+    ("last {number} lines|line [of]", With(Lines)), ("{number} lines|line", With(Lines)), ("last {number} log lines", With(Lines)), ("tail {number}", With(Lines)),
+    ("top|first|last {number}", With(First)), ("oldest", With(Oldest)), ("newest|youngest|latest", With(Newest)), ("most recent", With(Newest)), ("[most] recently created|started|made", With(Newest)), ("{number} newest|latest|youngest", With(NewestOf)), ("{number} most recent", With(NewestOf)), ("{number} oldest", With(OldestOf)), ("last line [of]", With(Errors)),
+    ("container {word}", With(Container)), ("from|of|in [the] container {word}", With(Container)), ("-c {word}", With(Container)), ("of [the] {word} container", With(Container)),
+    ("previous|last run|container|instance [of]", With(Previous)), ("previous|earlier [run]", With(Previous)), ("before the|its [last] restart|crash", With(Previous)), ("before it crashed|restarted|died", With(Previous)),
+    ("--previous|-p", With(Previous)),
+    ("error|errors [of|from]", With(Errors)), ("error|errors line|lines|messages|message", With(Errors)), ("error|errors only", With(Errors)),
+    // states
+    ("ready|healthy|available", Is(State::Ready)), ("is|are [it] up|alive|ok|okay|fine", Is(State::Ready)), ("up|alive", Is(State::Ready)), ("look|looked|show|set up", Filler), ("fully available|ready", Is(State::Ready)), ("up and running", Is(State::Ready)), ("healthy", Is(State::Ready)),
+    ("not [yet] [fully] ready|available|up", Is(State::NotReady)), ("unready|unavailable|down|degraded", Is(State::NotReady)), ("is|are not [yet] [fully] ready|available|up", Is(State::NotReady)), ("are|is down", Is(State::NotReady)),
+    ("never ready|become|becomes ready", Is(State::NotReady)), ("not become|becoming|get|getting|come ready|up", Is(State::NotReady)),
+    ("running", Is(State::Running)), ("run|runs", Weak), ("not running|run|start|started|starting", Is(State::NotRunning)), ("is|are not running|started|starting", Is(State::NotRunning)), ("stopped", Is(State::NotRunning)),
+    ("pending|waiting|stuck", Is(State::Pending)), ("stuck in|at pending", Is(State::Pending)), ("in pending [state]", Is(State::Pending)), ("in [the] running state", Is(State::Running)), ("still pending|waiting", Is(State::Pending)),
+    ("failed|errored", Is(State::Failed)), ("in [an] error [state]", Is(State::Failed)), ("not in [the] running state", Is(State::NotRunning)), ("have|has failed", Is(State::Failed)), ("fail|fails", Is(State::Failed)),
+    ("completed|complete|succeeded|finished|successful|done|ended", Is(State::Succeeded)), ("succeed", Is(State::Succeeded)), ("have|has completed|finished|succeeded|ended", Is(State::Succeeded)),
+    ("crashing|crashed|crash|crashes|crashlooping|crash-looping|crashloopbackoff|crashloop|dying|dies|die", Is(State::Crashing)), ("crash looping|loop|loops", Is(State::Crashing)),
+    ("in [a] crashloopbackoff|crashloop", Is(State::Crashing)), ("in [a] crash loop", Is(State::Crashing)), ("keep|keeps crashing|dying", Is(State::Crashing)), ("with crashloopbackoff", Is(State::Crashing)),
+    ("restarted|restarting", Is(State::Restarted)), ("keep|keeps restarting", Is(State::Restarted)), ("with restarts", Is(State::Restarted)), ("have|has restarted", Is(State::Restarted)), ("restart", Is(State::Restarted)),
+    ("oom|oomkilled|oom-killed", Is(State::OutOfMemory)), ("oom killed", Is(State::OutOfMemory)), ("[run|ran|runs|running] out of memory", Is(State::OutOfMemory)), ("killed [for|by|because] [of] memory|oom", Is(State::OutOfMemory)), ("killed", Is(State::OutOfMemory)),
+    ("imagepullbackoff|errimagepull", Is(State::NoImage)), ("[with|having|have] image pull error|errors|problems|failures", Is(State::NoImage)), ("can not pull [the|its|their] [image|images]", Is(State::NoImage)), ("failing|unable to pull [the|its|their] [image|images]", Is(State::NoImage)),
+    ("with image problems|errors", Is(State::NoImage)), ("without [an|its|their] image", Is(State::NoImage)), ("in imagepullbackoff|errimagepull", Is(State::NoImage)), ("not pull|pulling [the|its] [image|images]", Is(State::NoImage)),
+    ("terminating", Is(State::Terminating)), ("[being] deleted", Is(State::Terminating)),
+    ("suspended|paused", Is(State::Suspended)), ("active", Is(State::Active)), ("not suspended", Is(State::Active)),
+    ("unschedulable|unscheduled|cordoned", Is(State::Unschedulable)), ("not [be] scheduled|schedulable", Is(State::Unschedulable)), ("can not be scheduled", Is(State::Unschedulable)),
+    ("evicted", Is(State::Evicted)), ("bound", Is(State::Bound)), ("unbound", Is(State::Unbound)), ("not bound", Is(State::Unbound)),
+    ("scaled [down] to zero|0", Is(State::ScaledToZero)), ("with|has|have no|zero|0 replicas", Is(State::ScaledToZero)), ("scaled down", Is(State::ScaledToZero)), ("at zero replicas", Is(State::ScaledToZero)), ("asleep|sleeping", Is(State::ScaledToZero)),
+    ("without|no|missing [any] endpoint|endpoints|backend|backends|pods|pod", Is(State::WithoutEndpoints)), ("with|has|have no [ready] endpoint|endpoints|backend|backends|pods", Is(State::WithoutEndpoints)),
+    ("without [any] ready pods|endpoints|pod", Is(State::WithoutEndpoints)), ("select|selects|match|matches|selecting nothing|no", Is(State::WithoutEndpoints)), ("not have [any] endpoint|endpoints|pods|backends", Is(State::WithoutEndpoints)), ("with nothing behind [them|it]", Is(State::WithoutEndpoints)),
+    ("without|no|missing [any] [resource|memory|cpu] limit|limits", Is(State::WithoutLimits)), ("with|has|have no [resource|memory|cpu] limit|limits", Is(State::WithoutLimits)), ("not have|set [any] [resource|memory|cpu] limit|limits", Is(State::WithoutLimits)),
+    ("without|no|missing [any] [resource|memory|cpu] request|requests", Is(State::WithoutRequests)), ("with|has|have no [resource|memory|cpu] request|requests", Is(State::WithoutRequests)), ("not have|set [any] [resource|memory|cpu] request|requests", Is(State::WithoutRequests)),
+    ("without|no|missing [any] [readiness|liveness|health] probe|probes|check|checks", Is(State::WithoutProbes)), ("with|has|have no [readiness|liveness|health] probe|probes|check|checks", Is(State::WithoutProbes)), ("not have [any|a] [readiness|liveness|health] probe|probes", Is(State::WithoutProbes)),
+    ("without [a] [readiness|liveness|health] probe|check", Is(State::WithoutProbes)),
+    ("with|use|uses|using|on|run|runs|running [the] latest [tag|image|images]", Is(State::LatestTag)), ("with [the] [image] tag latest", Is(State::LatestTag)),
+    ("with|has|have high|much|heavy memory|ram [usage]", Is(State::HighMemory)), ("high memory|ram [usage]", Is(State::HighMemory)), ("near|close|at [to] its|their [memory] limit|limits", Is(State::HighMemory)), ("use|uses|using much|lots|a [lot] [of] memory|ram", Is(State::HighMemory)), ("memory hungry", Is(State::HighMemory)),
+    ("with|has|have high|much|heavy cpu [usage]", Is(State::HighCpu)), ("high cpu [usage]", Is(State::HighCpu)), ("use|uses|using much|lots|a [lot] [of] cpu", Is(State::HighCpu)),
+    ("of type loadbalancer", Is(State::LoadBalancer)), ("loadbalancer|loadbalancers", Is(State::LoadBalancer)), ("load balancer|balancers", Is(State::LoadBalancer)),
+    ("of type nodeport", Is(State::NodePort)), ("nodeport|nodeports", Is(State::NodePort)), ("of type clusterip", Is(State::ClusterIp)), ("clusterip", Is(State::ClusterIp)), ("headless", Is(State::Headless)),
+    ("unused|unreferenced|orphaned|unmounted", Is(State::Unused)), ("not used|mounted|referenced [by] [anything|any|anyone] [pod|pods]", Is(State::Unused)), ("is|are not used|mounted", Is(State::Unused)), ("[does|do] nobody|nothing|no [one|pod|workload] use|uses|used|using", Is(State::Unused)),
+    ("default", Is(State::Default)),
+    ("unhealthy|broken|failing|misbehaving|sick", Is(State::Trouble)), ("with problems|issues|errors|trouble", Is(State::Trouble)), ("in trouble", Is(State::Trouble)), ("not healthy|working|work|ok|okay|fine|right", Is(State::Trouble)), ("is|are not healthy|working|ok|okay|fine", Is(State::Trouble)), ("has|have|having [a] problem|problems|issue|issues", Is(State::Trouble)),
+    ("unreachable", Is(State::Unreachable)), ("not reachable|reached|reach|respond|responding|answer|answering|serve|serving|accessible", Is(State::Unreachable)), ("is|are not reachable|responding|answering|serving|accessible", Is(State::Unreachable)), ("can not be reached|accessed", Is(State::Unreachable)), ("not be reached|accessed", Is(State::Unreachable)), ("can not reach|connect|access|open [to]", Is(State::Unreachable)), ("can not connect to", Is(State::Unreachable)), ("[can] not i|we|you|they|it reach|connect|access|open [to]", Is(State::Unreachable)),
+    // groups of kinds
+    ("workload|workloads|apps|applications", Kinds(super::kind::WORKLOADS)),
+    ("webhook|webhooks", Kinds(&[AskedKind::ValidatingWebhook, AskedKind::MutatingWebhook])),
+    ("admission webhook|webhooks", Kinds(&[AskedKind::ValidatingWebhook, AskedKind::MutatingWebhook])),
+];
+
+/// Words that are phrases by themselves. `in logs` is no place; a namespace of such a name is called `in namespace logs`.
+static ALONE: LazyLock<BTreeSet<&'static str>> = LazyLock::new(|| {
+    let phrases = PHRASES.iter().map(|(pattern, _)| *pattern);
+    let facts = super::facts::FACTS
+        .iter()
+        .flat_map(|row| row.words.iter().copied());
+    let alone = phrases.chain(facts).filter_map(|pattern| {
+        let mut parts = pattern.split(' ').filter(|part| !part.starts_with('['));
+        let only = parts.next().filter(|part| !part.starts_with('{'));
+        only.filter(|_| parts.next().is_none())
+    });
+    let words = alone.flat_map(|pattern| pattern.split('|'));
+    // The namespace that every cluster has.
+    words.filter(|word| *word != "default").collect()
+});
+
+/// Whether a word says something by itself.
+pub(super) fn is_phrase(word: &str) -> bool {
+    ALONE.contains(word)
+}
+
+/// The phrase at the start of the tokens that takes the most of them.
+pub(super) fn meaning(tokens: &[Token]) -> Option<(usize, Meaning, Vec<Slot>)> {
+    let facts = super::facts::FACTS.iter();
+    let facts = facts.flat_map(|row| {
+        row.words
+            .iter()
+            .map(|words| (*words, Meaning::Fact(row.fact)))
+    });
+    let kinds = KINDS.iter().flat_map(|row| {
+        row.words
+            .iter()
+            .map(|words| (*words, Kinds(row.as_kinds())))
+    });
+    let phrases = PHRASES.iter().copied().chain(facts).chain(kinds);
+    let mut best: Option<(usize, Meaning, Vec<Slot>)> = None;
+    for (pattern, meaning) in phrases {
+        let Some((count, slots)) = fit(pattern, tokens) else {
+            continue;
+        };
+        // Of two phrases of one length the one with fewer values says more; else the first of the table counts.
+        let is_better = best.as_ref().is_none_or(|(most, _, others)| {
+            count > *most || (count == *most && slots.len() < others.len())
+        });
+        if count > 0 && is_better {
+            best = Some((count, meaning, slots));
+        }
+    }
+    best
+}

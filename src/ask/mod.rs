@@ -1,0 +1,97 @@
+//! `devk ask`: questions in plain words about what runs, answered without a model, always in the same way.
+//!
+//! A question is cut into [tokens], the phrases of one table ([lexicon]) put them into the slots of a [draft], and [settle]
+//! makes one [question] of them. What no phrase takes is a name, and [resolve] finds the objects of that name in a [snapshot]
+//! of the cluster. The answers ([answers], [facts], [analyse]) are functions of question and snapshot.
+//!
+//! Invariant: a word that is not understood is told; nothing is left out of a question silently. Invariant: nothing here
+//! writes. A request for a change ([request]) becomes a plan ([planned]), which `devk change` carries out.
+
+mod analyse;
+mod answer;
+mod answers;
+mod columns;
+mod conditions;
+mod draft;
+mod facts;
+mod kind;
+mod lexicon;
+mod live;
+mod moment;
+mod nearest;
+mod needs;
+mod object;
+mod pattern;
+mod planned;
+mod question;
+mod relation;
+mod request;
+mod resolve;
+mod settle;
+mod snapshot;
+mod text;
+mod tokens;
+mod unclear;
+mod wording;
+
+pub use answer::{Answer, AnswerEvidence};
+pub use kind::AskedKind;
+pub use live::Asker;
+pub use planned::PlannedRequest;
+pub use request::ChangeRequest;
+pub use snapshot::{AskedProject, ClusterSnapshot, LogOf};
+pub use unclear::Unclear;
+
+use draft::Draft;
+use question::Question;
+
+/// What was understood of a text.
+#[derive(Debug)]
+enum Understood {
+    Question(Draft),
+    Change(ChangeRequest),
+}
+
+/// What comes of a text.
+#[derive(Debug)]
+pub enum Reply {
+    Answer(Answer),
+    /// A change that is asked for: nothing was done.
+    Change(PlannedRequest),
+}
+
+/// What a text asks for, as far as its words alone say it.
+fn understand(text: &str) -> Result<Understood, Unclear> {
+    match ChangeRequest::of(text) {
+        Some(request) => Ok(Understood::Change(request)),
+        None => Draft::of(text).map(Understood::Question),
+    }
+}
+
+/// The reply to a text by a snapshot that has everything.
+///
+/// # Errors
+/// What was not understood.
+pub fn reply(text: &str, snapshot: &ClusterSnapshot) -> Result<Reply, Unclear> {
+    match understand(text)? {
+        Understood::Change(request) => request.planned(snapshot).map(Reply::Change),
+        Understood::Question(draft) => {
+            let question = draft.settle(text, &snapshot.namespaces())?;
+            question.place_is_there(&snapshot.namespaces())?;
+            question.answer(snapshot).map(Reply::Answer)
+        }
+    }
+}
+
+impl Question {
+    /// A namespace that is not there has no pods, and that is no answer.
+    fn place_is_there(&self, namespaces: &[String]) -> Result<(), Unclear> {
+        match &self.scope {
+            question::Scope::Namespace(name) if !namespaces.contains(name) => {
+                let near = crate::error::suggest(name, namespaces.iter().map(String::as_str));
+                Err(Unclear::no_such("namespace", name, "the cluster", near))
+            }
+            _ => Ok(()),
+        }
+    }
+}

@@ -1,0 +1,175 @@
+//! Whether everything that a question says has a place in what it asks, and what has to be read for its answer.
+
+use super::kind::AskedKind::{self, CronJob, Event, Namespace, Node, Pod, Service};
+use super::kind::WORKLOADS;
+use super::question::{Asked, Condition, Fact, Question, Scope, State};
+use super::unclear::Unclear;
+
+impl Question {
+    /// Whether all that was said has a place in what is asked.
+    pub(super) fn check(&self) -> Result<(), Unclear> {
+        let (asked, cut) = (self.asked, &self.cut);
+        let name = asked.words();
+        let takes = |fits: bool, is_said: bool, what: &str| {
+            if is_said && !fits {
+                Err(Unclear::unfitting(what, name))
+            } else {
+                Ok(())
+            }
+        };
+        let is_logs = asked == Asked::Logs;
+        takes(is_logs, cut.lines.is_some(), "a number of lines")?;
+        takes(is_logs, cut.previous, "the run before")?;
+        takes(is_logs, cut.container.is_some(), "a container")?;
+        takes(
+            is_logs || matches!(asked, Asked::Events | Asked::Why),
+            cut.errors,
+            "errors alone",
+        )?;
+        let is_ordered =
+            matches!(asked, Asked::Logs | Asked::Events | Asked::Usage(_)) || cut.newest.is_some();
+        takes(is_ordered, cut.first.is_some(), "a number of rows")?;
+        takes(
+            asked == Asked::List,
+            cut.newest.is_some(),
+            "newest or oldest",
+        )?;
+        takes(
+            matches!(
+                asked,
+                Asked::Logs | Asked::Events | Asked::Changed | Asked::Why
+            ),
+            cut.since.is_some(),
+            "a time",
+        )?;
+        let selects = matches!(
+            asked,
+            Asked::List
+                | Asked::Count
+                | Asked::Check
+                | Asked::Fact(_)
+                | Asked::Logs
+                | Asked::Why
+                | Asked::Usage(_)
+        );
+        takes(selects, !self.conditions.is_empty(), "a condition")?;
+        let is_named = !self.names.is_empty() || !self.kinds.is_empty();
+        match asked {
+            Asked::Logs if !is_named && self.conditions.is_empty() => Err(Unclear::lacking(
+                "the question does not say whose logs",
+                "logs of api",
+            )),
+            Asked::Talks if self.names.is_empty() => Err(Unclear::lacking(
+                "the question does not say to whom",
+                "who talks to redis",
+            )),
+            Asked::Describe
+                if self.names.is_empty()
+                    && !matches!(self.scope, Scope::Namespace(_) | Scope::Project) =>
+            {
+                Err(Unclear::lacking(
+                    "the question does not name an object",
+                    "describe api",
+                ))
+            }
+            Asked::Count if self.kinds.is_empty() => Err(Unclear::lacking(
+                "the question does not say what to count",
+                "how many pods are ready",
+            )),
+            Asked::Cluster | Asked::Help | Asked::Changed
+                if !self.names.is_empty() && asked != Asked::Changed =>
+            {
+                Err(Unclear::unfitting(
+                    &format!("`{}`", self.names[0].text),
+                    name,
+                ))
+            }
+            Asked::Usage(_)
+                if self.kinds.iter().any(|kind| {
+                    !matches!(kind, Pod | Node | Namespace) && !WORKLOADS.contains(kind)
+                }) =>
+            {
+                Err(Unclear::unfitting(
+                    &format!("use of {}", self.kinds[0].several()),
+                    name,
+                ))
+            }
+            _ => Ok(()),
+        }
+    }
+
+    /// What has to be read for the answer; None: everything, since the question names something without its kind.
+    pub(super) fn needs(&self) -> Option<Vec<AskedKind>> {
+        use AskedKind::{DaemonSet, Deployment, EndpointSlice, Job, ReplicaSet, StatefulSet};
+        let is_wide = self.names.iter().any(|name| name.kind.is_none())
+            || matches!(
+                self.asked,
+                Asked::Why | Asked::Changed | Asked::Talks | Asked::Describe
+            );
+        let is_related = !self.names.is_empty() && !self.kinds.is_empty();
+        let judges = self
+            .conditions
+            .iter()
+            .any(|condition| matches!(condition, Condition::Is(State::Trouble | State::Unused)));
+        if is_wide
+            || is_related
+            || judges
+            || matches!(self.asked, Asked::Fact(Fact::UsedBy | Fact::Exposed))
+        {
+            return None;
+        }
+        let mut kinds = self.kinds.clone();
+        kinds.extend(self.names.iter().filter_map(|name| name.kind));
+        for kind in kinds.clone() {
+            kinds.extend(match kind {
+                Pod => vec![ReplicaSet, Job],
+                Deployment => vec![Pod, ReplicaSet],
+                StatefulSet | DaemonSet | Job => vec![Pod, ReplicaSet],
+                CronJob => vec![Pod, Job],
+                Service => vec![Pod, EndpointSlice],
+                AskedKind::DisruptionBudget | AskedKind::NetworkPolicy | Node | Namespace => {
+                    vec![Pod]
+                }
+                _ => vec![],
+            });
+        }
+        if matches!(self.asked, Asked::Logs | Asked::Usage(_)) {
+            kinds.extend([Pod, ReplicaSet, Job]);
+        }
+        if self.asked == Asked::Events {
+            kinds.push(Event);
+        }
+        if matches!(self.asked, Asked::Cluster | Asked::Usage(_)) {
+            kinds.extend([Node, Namespace]);
+        }
+        kinds.sort();
+        kinds.dedup();
+        Some(kinds)
+    }
+
+    /// Whether the kubelets have to be asked.
+    pub(super) fn needs_usage(&self) -> bool {
+        matches!(self.asked, Asked::Usage(_)) || self.conditions.iter().any(Condition::needs_usage)
+    }
+}
+
+impl Asked {
+    /// As a sentence has it.
+    pub(super) fn words(self) -> &'static str {
+        match self {
+            Self::List => "a list",
+            Self::Count => "a count",
+            Self::Check => "a question for yes or no",
+            Self::Fact(_) => "a question for a fact",
+            Self::Describe => "a description",
+            Self::Logs => "logs",
+            Self::Events => "events",
+            Self::Usage(_) => "the use of memory and cpu",
+            Self::Why => "the question what is wrong",
+            Self::Changed => "the question what changed",
+            Self::Talks => "the question who talks to whom",
+            Self::Cluster => "a question about the cluster",
+            Self::Help => "help",
+        }
+    }
+}

@@ -1,0 +1,139 @@
+//! A request for a change with the objects that it names: the plan that somebody may preview and approve. Nothing is done.
+
+use serde::Serialize;
+
+use super::kind::AskedKind::{CronJob, DaemonSet, Deployment, StatefulSet};
+use super::kind::{AskedKind, KINDS};
+use super::object::Seen;
+use super::question::{Asked, Cut, NameAsked, Question, Scope};
+use super::request::ChangeRequest;
+use super::snapshot::ClusterSnapshot;
+use super::unclear::Unclear;
+use crate::change::kind::ObjectKind;
+use crate::change::plan::{ChangeAction, ChangePlan, ChangeStep, ObjectName};
+
+/// A request for a change as `devk ask` understood it.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct PlannedRequest {
+    /// As it was typed.
+    pub verb: String,
+    /// None if devk knows the verb as a change and makes no plan of it.
+    pub plan: Option<ChangePlan>,
+}
+
+impl ChangeRequest {
+    /// The plan, with every name resolved to one object.
+    ///
+    /// # Errors
+    /// Words that were not understood; names that mean nothing, or several objects.
+    pub(super) fn planned(self, snapshot: &ClusterSnapshot) -> Result<PlannedRequest, Unclear> {
+        let Some(action) = self.action else {
+            return Ok(PlannedRequest {
+                verb: self.verb,
+                plan: None,
+            });
+        };
+        if !self.unknown.is_empty() {
+            return Err(Unclear::words(&self.unknown, &[], &[]));
+        }
+        if self.names.is_empty() {
+            return Err(Unclear::lacking(
+                &format!("`{}` does not say what", self.verb),
+                "scale web to 3",
+            ));
+        }
+        let question = Question {
+            text: self.verb.clone(),
+            asked: Asked::Describe,
+            kinds: vec![],
+            names: self.names.clone(),
+            scope: self.namespace.map_or(Scope::Project, Scope::Namespace),
+            conditions: vec![],
+            cut: Cut::default(),
+            any: false,
+            wants_yes: false,
+        };
+        question.place_is_there(&snapshot.namespaces())?;
+        let mut steps = vec![];
+        for name in &self.names {
+            let object = one(&question, name, &action, snapshot)?;
+            steps.push(ChangeStep {
+                object,
+                action: action.clone(),
+                reason: None,
+            });
+        }
+        Ok(PlannedRequest {
+            verb: self.verb,
+            plan: Some(ChangePlan { steps }),
+        })
+    }
+}
+
+/// The kinds that such a change is made to; of a name without a kind only these are meant. What is deleted is named with its
+/// kind, unless only one object has the name.
+fn kinds_of(action: &ChangeAction) -> Vec<AskedKind> {
+    match action {
+        ChangeAction::Scale(_) => vec![Deployment, StatefulSet],
+        ChangeAction::SetImage(_) => vec![Deployment, StatefulSet, DaemonSet, CronJob],
+        ChangeAction::Restart(_) | ChangeAction::RollBack(_) => {
+            vec![Deployment, StatefulSet, DaemonSet]
+        }
+        _ => KINDS.iter().map(|row| row.kind()).collect(),
+    }
+}
+
+fn one(
+    question: &Question,
+    name: &NameAsked,
+    action: &ChangeAction,
+    snapshot: &ClusterSnapshot,
+) -> Result<ObjectName, Unclear> {
+    let Some(meant) = question.resolve(name, snapshot)? else {
+        let only = Question {
+            names: vec![name.clone()],
+            ..question.clone()
+        };
+        return Err(only.meant(snapshot).err().unwrap_or_else(Unclear::empty));
+    };
+    let kinds = kinds_of(action);
+    let fitting: Vec<Seen<'_>> = meant
+        .objects
+        .iter()
+        .filter(|seen| kinds.contains(&seen.kind))
+        .copied()
+        .collect();
+    match &fitting[..] {
+        [] => Err(Unclear::unfitting(
+            &format!("`{}`", action.verb()),
+            &meant
+                .first()
+                .map_or_else(|| meant.name.clone(), |seen| seen.title()),
+        )),
+        [one] => object(*one),
+        several => Err(Unclear::ambiguous(
+            &name.text,
+            &several
+                .iter()
+                .map(|seen| format!("{}/{}", seen.kind.name().to_lowercase(), seen.name()))
+                .collect::<Vec<_>>(),
+        )),
+    }
+}
+
+fn object(seen: Seen<'_>) -> Result<ObjectName, Unclear> {
+    let kind = ObjectKind::ALL
+        .iter()
+        .find(|kind| kind.name() == seen.kind.name());
+    let kind = kind
+        .copied()
+        .ok_or_else(|| Unclear::unfitting("a change", seen.kind.several()))?;
+    let namespace = Some(seen.namespace())
+        .filter(|namespace| !namespace.is_empty())
+        .map(str::to_owned);
+    Ok(ObjectName {
+        kind,
+        namespace,
+        name: seen.name().to_owned(),
+    })
+}

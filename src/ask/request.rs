@@ -1,0 +1,425 @@
+//! Requests to change something, told from questions: a request begins with its verb. Nothing here writes.
+//!
+//! The verb has to be the first word, but for words of politeness, so that no question becomes a change. A verb of change in
+//! the midst of a question makes the question unclear.
+
+use super::kind::AskedKind;
+use super::lexicon::{Meaning, meaning};
+use super::pattern::{fit, number};
+use super::question::NameAsked;
+use super::tokens::{Token, tokens};
+use crate::change::plan::{ChangeAction, Delete, ReplicaCount, Restart, RollBack, Scale, SetImage};
+
+/// A change that somebody asks for: what is to be done, and with which objects.
+#[derive(Debug, Clone, PartialEq)]
+pub struct ChangeRequest {
+    /// The verb as it was typed.
+    pub(super) verb: String,
+    /// None for a change that devk knows as one and does not plan.
+    pub(super) action: Option<ChangeAction>,
+    pub(super) names: Vec<NameAsked>,
+    pub(super) namespace: Option<String>,
+    /// Words that were not understood: then nothing of it is planned.
+    pub(super) unknown: Vec<String>,
+}
+
+/// Words before a request that change nothing.
+const POLITE: &[&str] = &[
+    "please|kindly|now|just|then|hey|hi|hello|devk|ok|okay",
+    "can|could|would|will you",
+    "i want [you] to",
+    "i would like [you] to",
+    "i|we need [you] to",
+    "let us",
+    "lets",
+    "go ahead and",
+];
+
+/// Verbs of which devk makes plans.
+const PLANNED: &[(&str, Planned)] = &[
+    ("scale [up|down|out|in]", Planned::Scale),
+    ("resize", Planned::Scale),
+    ("restart|bounce|recycle", Planned::Restart),
+    ("rollout restart", Planned::Restart),
+    ("roll back", Planned::RollBack),
+    ("rollback|revert", Planned::RollBack),
+    (
+        "undo [the] [last] [rollout|deployment|release] [of]",
+        Planned::RollBack,
+    ),
+    ("rollout undo", Planned::RollBack),
+    ("set|change|update [the] image [of|for]", Planned::SetImage),
+    ("delete|remove|destroy|drop", Planned::Delete),
+];
+
+#[derive(Debug, Clone, Copy)]
+enum Planned {
+    Scale,
+    Restart,
+    RollBack,
+    SetImage,
+    Delete,
+}
+
+/// Verbs that change something, and of which devk makes no plan from words.
+const OTHERS: &[&str] = &[
+    "abort",
+    "add",
+    "annotate",
+    "apply",
+    "approve",
+    "attach",
+    "autoscale",
+    "bump",
+    "cancel",
+    "change",
+    "clean",
+    "clear",
+    "copy",
+    "cordon",
+    "create",
+    "decrease",
+    "deploy",
+    "destroy",
+    "detach",
+    "disable",
+    "double",
+    "downgrade",
+    "drain",
+    "edit",
+    "enable",
+    "evict",
+    "exec",
+    "execute",
+    "expose",
+    "fix",
+    "force",
+    "grant",
+    "grow",
+    "halve",
+    "increase",
+    "install",
+    "kill",
+    "label",
+    "make",
+    "migrate",
+    "move",
+    "patch",
+    "pause",
+    "purge",
+    "push",
+    "put",
+    "raise",
+    "reboot",
+    "recreate",
+    "reduce",
+    "rename",
+    "repair",
+    "replace",
+    "reset",
+    "resume",
+    "revoke",
+    "rollout",
+    "rotate",
+    "run",
+    "set",
+    "shrink",
+    "shutdown",
+    "start",
+    "stop",
+    "suspend",
+    "switch",
+    "taint",
+    "terminate",
+    "trigger",
+    "turn",
+    "uncordon",
+    "uninstall",
+    "unpause",
+    "unset",
+    "update",
+    "upgrade",
+    "wipe",
+    "write",
+];
+
+/// Words after which a verb is told, not asked about: `should i restart`, `and delete`.
+const BEFORE_VERBS: &[&str] = &[
+    "i", "we", "you", "to", "should", "must", "please", "not", "never", "let", "and", "then", "if",
+];
+
+impl ChangeRequest {
+    /// The request, if the text is one.
+    pub(super) fn of(text: &str) -> Option<Self> {
+        let words = tokens(text);
+        let mut rest = &words[..];
+        while let Some(count) = POLITE
+            .iter()
+            .filter_map(|polite| fit(polite, rest))
+            .map(|(count, _)| count)
+            .max()
+            .filter(|count| *count > 0)
+        {
+            rest = &rest[count..];
+        }
+        let first = rest.first().filter(|first| !first.is_quoted)?;
+        let planned = PLANNED
+            .iter()
+            .filter_map(|(verb, planned)| Some((fit(verb, rest)?.0, *planned)));
+        let planned = planned.max_by_key(|(count, _)| *count);
+        let is_other = OTHERS.contains(&first.lower.as_str());
+        let count = planned.map(|(count, _)| count).or(is_other.then_some(1))?;
+        // `restart count of api`, `update strategy`: the phrase asks.
+        let asks = meaning(rest)
+            .is_some_and(|(long, meaning, _)| long > count && meaning != Meaning::Filler);
+        (!asks).then(|| {
+            Self::read(
+                &rest[..count],
+                &rest[count..],
+                planned.map(|(_, planned)| planned),
+            )
+        })
+    }
+
+    fn read(verb: &[Token], rest: &[Token], planned: Option<Planned>) -> Self {
+        let verb: Vec<_> = verb.iter().map(|token| token.lower.clone()).collect();
+        let is_down = verb.iter().any(|word| word == "down" || word == "in");
+        let mut reading = Reading {
+            is_down,
+            ..Reading::default()
+        };
+        reading.read(rest, planned);
+        let action = planned.and_then(|planned| reading.action(planned));
+        Self {
+            verb: verb.join(" "),
+            action,
+            names: reading.names,
+            namespace: reading.namespace,
+            unknown: reading.unknown,
+        }
+    }
+}
+
+/// A verb of change here, where it is neither a noun nor a state: `should i restart api`.
+pub(super) fn is_told(words: &[Token], at: usize) -> bool {
+    let word = words[at].lower.as_str();
+    let is_verb = OTHERS.contains(&word)
+        || PLANNED.iter().any(|(verb, _)| {
+            verb.split(' ')
+                .next()
+                .is_some_and(|v| v.split('|').any(|v| v == word))
+        });
+    let before = at.checked_sub(1).map(|before| words[before].lower.as_str());
+    is_verb && before.is_some_and(|before| BEFORE_VERBS.contains(&before))
+}
+
+/// The words behind the verb.
+#[derive(Debug, Default)]
+struct Reading {
+    /// `scale down by 2`.
+    is_down: bool,
+    names: Vec<NameAsked>,
+    namespace: Option<String>,
+    count: Option<ReplicaCount>,
+    image: Option<String>,
+    revision: Option<u64>,
+    unknown: Vec<String>,
+}
+
+impl Reading {
+    fn read(&mut self, rest: &[Token], planned: Option<Planned>) {
+        let mut at = 0;
+        let mut kind = None;
+        while at < rest.len() {
+            let here = &rest[at..];
+            let word = here[0].lower.as_str();
+            let next = here.get(1);
+            let step = |pattern: &str| fit(pattern, here).map(|(count, _)| count);
+            if let Some(count) = step("in|from namespace {word}")
+                .or_else(|| step("namespace {word}"))
+                .or_else(|| step("-n {word}"))
+            {
+                self.namespace = here.get(count - 1).map(|token| token.text.clone());
+                at += count;
+            } else if let Some(count) = step("in [the] {word} namespace") {
+                self.namespace = here.get(count - 2).map(|token| token.text.clone());
+                at += count;
+            } else if word == "to"
+                && let Some(count) = step("to revision {number}")
+            {
+                self.revision = here.get(2).and_then(|token| token.text.parse().ok());
+                at += count;
+            } else if let (true, Some(next)) = (matches!(word, "to" | "by" | "="), next) {
+                self.value(word, next, planned);
+                at += 2;
+            } else if let Some(asked) = AskedKind::called(word).filter(|_| !here[0].is_quoted) {
+                match self.names.last_mut().filter(|name| name.kind.is_none()) {
+                    Some(name) => name.kind = Some(asked),
+                    None => kind = Some(asked),
+                }
+                at += 1;
+            } else if !here[0].is_quoted
+                && matches!(
+                    word,
+                    "the"
+                        | "of"
+                        | "for"
+                        | "and"
+                        | "replicas"
+                        | "replica"
+                        | "instances"
+                        | "pods"
+                        | "please"
+                        | "called"
+                        | "named"
+                        | "version"
+                        | "my"
+                        | "our"
+                        | "its"
+                )
+            {
+                at += 1;
+            } else {
+                self.name(&here[0], kind.take());
+                at += 1;
+            }
+        }
+    }
+
+    fn name(&mut self, token: &Token, kind: Option<AskedKind>) {
+        let slash = token.text.split_once('/').filter(|_| !token.is_quoted);
+        let with_kind =
+            slash.and_then(|(kind, name)| Some((AskedKind::called(&kind.to_lowercase())?, name)));
+        let (kind, text) = with_kind.map_or((kind, token.text.as_str()), |(kind, name)| {
+            (Some(kind), name)
+        });
+        self.names.push(NameAsked {
+            kind,
+            text: text.to_owned(),
+        });
+    }
+
+    fn value(&mut self, preposition: &str, token: &Token, planned: Option<Planned>) {
+        let digits = number(&token.lower).map(|number| number.to_string());
+        let text = digits.unwrap_or_else(|| token.text.clone());
+        match planned {
+            Some(Planned::Scale) => {
+                let sign = if self.is_down { '-' } else { '+' };
+                let is_signed = text.starts_with(['+', '-', 'x']) || text.ends_with('%');
+                let relative = if preposition == "by" && !is_signed {
+                    format!("{sign}{text}")
+                } else {
+                    text
+                };
+                self.count = ReplicaCount::parse(&relative);
+                if self.count.is_none() {
+                    self.unknown.push(token.text.clone());
+                }
+            }
+            Some(Planned::SetImage) => self.image = Some(token.text.clone()),
+            _ => self.unknown.push(token.text.clone()),
+        }
+    }
+
+    fn action(&self, planned: Planned) -> Option<ChangeAction> {
+        match planned {
+            Planned::Scale => self
+                .count
+                .map(|replicas| ChangeAction::Scale(Scale { replicas })),
+            Planned::Restart => Some(ChangeAction::Restart(Restart {})),
+            Planned::RollBack => Some(ChangeAction::RollBack(RollBack {
+                revision: self.revision,
+            })),
+            Planned::SetImage => self.image.clone().map(|image| {
+                ChangeAction::SetImage(SetImage {
+                    container: None,
+                    image,
+                })
+            }),
+            Planned::Delete => Some(ChangeAction::Delete(Delete {})),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn names(text: &str) -> Vec<String> {
+        ChangeRequest::of(text)
+            .unwrap()
+            .names
+            .into_iter()
+            .map(|name| name.text)
+            .collect()
+    }
+
+    fn action(text: &str) -> Option<ChangeAction> {
+        ChangeRequest::of(text).unwrap().action
+    }
+
+    #[test]
+    fn a_request_begins_with_its_verb() {
+        let scaled = Some(ChangeAction::Scale(Scale {
+            replicas: ReplicaCount::Exactly(3),
+        }));
+        for text in [
+            "scale web to 3",
+            "please scale the web deployment to three replicas",
+            "could you scale deploy/web to 3?",
+            "i want to scale web to 3",
+        ] {
+            assert_eq!(action(text), scaled, "{text}");
+            assert_eq!(names(text), ["web"], "{text}");
+        }
+        assert_eq!(
+            action("roll back api"),
+            Some(ChangeAction::RollBack(RollBack { revision: None }))
+        );
+        assert_eq!(
+            action("rollback api to revision 2"),
+            Some(ChangeAction::RollBack(RollBack { revision: Some(2) }))
+        );
+        let image = "acme/api:2".to_owned();
+        assert_eq!(
+            action("set image of api to acme/api:2"),
+            Some(ChangeAction::SetImage(SetImage {
+                container: None,
+                image
+            }))
+        );
+        assert_eq!(
+            action("delete job migrate"),
+            Some(ChangeAction::Delete(Delete {}))
+        );
+        assert_eq!(action("drain the node"), None);
+        assert_eq!(
+            ChangeRequest::of("restart deployment `jobs` in namespace shop")
+                .unwrap()
+                .namespace
+                .as_deref(),
+            Some("shop")
+        );
+    }
+
+    #[test]
+    fn a_question_is_no_request() {
+        for text in [
+            "restart count of api",
+            "restarts of api",
+            "which pods restarted",
+            "update strategy of web",
+            "start command of web",
+            "why does api restart",
+            "what happens if i delete web",
+            "should i restart api",
+            "how do i scale web to 3",
+            "did anyone delete pods",
+            "who scaled web",
+            "labels of web",
+            "`delete`",
+        ] {
+            assert_eq!(ChangeRequest::of(text), None, "{text}");
+        }
+    }
+}

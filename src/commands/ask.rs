@@ -1,0 +1,181 @@
+//! `devk ask`: a question in plain words, answered from what the cluster says now. A request for a change becomes a plan, and
+//! `devk change` previews it and asks for an approval; nothing else here writes.
+
+use std::io::{IsTerminal, Write};
+
+use serde::Serialize;
+use tokio::io::{AsyncBufReadExt, BufReader};
+
+use super::change::{self, PlanRequest};
+use super::{Context, pinned};
+use crate::ask::{Answer, AskedProject, Asker, PlannedRequest, Reply};
+use crate::config::Project;
+use crate::error::{Code, Error, Errors, Exit, Result};
+use crate::release::project_pods::ProjectPods;
+use crate::shell::quote;
+use crate::ui::{self, Format};
+
+/// What stands before each question of a dialogue.
+const PROMPT: &str = "ask> ";
+
+/// What is asked, and how far a change that is asked for may go without a question.
+#[derive(Debug, Clone)]
+pub struct AskOptions {
+    pub words: Vec<String>,
+    /// Carry out the preview with this hash.
+    pub approve: Option<String>,
+    /// Ask nothing up to the risk that devk.yaml allows.
+    pub yes: bool,
+}
+
+/// The contract of `devk ask --format json`.
+#[derive(Debug, Serialize)]
+struct AskDocument<'a> {
+    version: u32,
+    question: &'a str,
+    answer: &'a Answer,
+}
+
+/// Answers a question; without one, on a terminal, those of a dialogue.
+///
+/// # Errors
+/// [`Code::AskUnclear`], [`Code::AskName`], [`Code::AskUnread`], [`Code::AskChange`]; [`Code::ClusterUnreachable`]; for a
+/// change as [`change::carry_out`].
+pub async fn run(context: &Context, options: AskOptions) -> Result<Exit, Errors> {
+    let text = options.words.join(" ");
+    let is_dialogue = text.trim().is_empty();
+    if is_dialogue && !std::io::stdin().is_terminal() {
+        let message = "there is no question, and no terminal to ask for one";
+        return Err(Error::new(Code::Usage, message)
+            .hint("devk ask \"what is wrong\"")
+            .into());
+    }
+    let project = context.running_project()?;
+    let asker = asker(context, &project).await?;
+    match is_dialogue {
+        true => dialogue(context, &asker).await,
+        false => answer(context, &asker, &text, &options).await,
+    }
+}
+
+async fn asker(context: &Context, project: &Project) -> Result<Asker> {
+    let access = pinned(context, project).await?;
+    let pods = ProjectPods::of(&access.client, &project.id).await?;
+    let forwards = project.forwards.iter().flatten();
+    let asked = AskedProject {
+        namespace: project.id.clone(),
+        namespaces: pods.namespaces().into_iter().map(str::to_owned).collect(),
+        releases: project
+            .releases
+            .iter()
+            .map(|release| release.name.clone())
+            .chain([project.name.clone()])
+            .collect(),
+        forwards: forwards
+            .filter_map(|forward| Some((forward.name.clone(), forward.service.clone()?)))
+            .collect(),
+    };
+    Ok(Asker {
+        client: access.client,
+        project: asked,
+        cluster: project.cluster.name.clone(),
+    })
+}
+
+async fn answer(
+    context: &Context,
+    asker: &Asker,
+    text: &str,
+    options: &AskOptions,
+) -> Result<Exit, Errors> {
+    match asker.reply(text).await? {
+        Reply::Change(planned) => carry_out(context, planned, text, options).await,
+        Reply::Answer(_) if options.approve.is_some() || options.yes => {
+            let message = "`--approve` and `--yes` are for changes, and this is a question";
+            Err(Error::new(Code::Usage, message)
+                .hint(format!("devk ask {}", quote(text)))
+                .into())
+        }
+        Reply::Answer(answer) => {
+            match context.format {
+                Format::Json => ui::json(&AskDocument {
+                    version: 1,
+                    question: text,
+                    answer: &answer,
+                })?,
+                Format::Table => ui::out(&Reply::Answer(answer).text())?,
+            }
+            Ok(Exit::Ok)
+        }
+    }
+}
+
+/// The plan is previewed and has to be approved, as every plan.
+async fn carry_out(
+    context: &Context,
+    planned: PlannedRequest,
+    text: &str,
+    options: &AskOptions,
+) -> Result<Exit, Errors> {
+    let Some(plan) = planned.plan else {
+        return Err(unplanned(&planned.verb).into());
+    };
+    let request = PlanRequest {
+        plan,
+        again: format!("devk ask {}", quote(text)),
+        may_ask: true,
+        approve: options.approve.clone(),
+        yes: options.yes,
+        question: Some(text.to_owned()),
+        backend: Some("grammar".to_owned()),
+    };
+    change::carry_out(context, &request).await
+}
+
+fn unplanned(verb: &str) -> Error {
+    let message = format!(
+        "`{verb}` is a change of which devk makes no plan from these words: nothing was done"
+    );
+    let hint = "a plan of such steps can be written: docs/change.md; from words come scale, restart, roll back, set image and delete";
+    Error::new(Code::AskChange, message).hint(hint)
+}
+
+/// Question after question, until Ctrl-C, Ctrl-D or `exit`.
+async fn dialogue(context: &Context, asker: &Asker) -> Result<Exit, Errors> {
+    ui::err("Questions about what runs; `help` shows some, Ctrl-D leaves.\n");
+    let none = AskOptions {
+        words: vec![],
+        approve: None,
+        yes: false,
+    };
+    let mut lines = BufReader::new(tokio::io::stdin()).lines();
+    loop {
+        ui::err(PROMPT);
+        let _ = std::io::stderr().flush();
+        let line = tokio::select! {
+            line = lines.next_line() => line.ok().flatten(),
+            _ = tokio::signal::ctrl_c() => None,
+        };
+        let Some(line) = line else {
+            ui::err("\n");
+            return Ok(Exit::Ok);
+        };
+        let text = line.trim();
+        match text {
+            "" => continue,
+            "exit" | "quit" | "bye" => return Ok(Exit::Ok),
+            _ => {}
+        }
+        let answered = tokio::select! {
+            answered = answer(context, asker, text, &none) => answered,
+            _ = tokio::signal::ctrl_c() => return Ok(Exit::Ok),
+        };
+        if let Err(errors) = answered {
+            let is_lost = |error: &Error| matches!(error.code, Code::OutputClosed | Code::OutputIo);
+            if errors.0.iter().any(is_lost) {
+                return Err(errors);
+            }
+            ui::errors(&errors, context.format);
+        }
+    }
+}

@@ -1,0 +1,139 @@
+//! `devk ask` on a real cluster with planted states: its answers are those of kubectl, and it writes nothing.
+
+use std::collections::BTreeSet;
+use std::time::Duration;
+
+use serde_json::Value;
+
+use crate::support::machine::{CLUSTER, cluster, machine};
+use crate::support::project::Project;
+use crate::support::{eventually, tell};
+
+/// An answer takes no longer on a machine that is busy with other tests; docs/ask.md has the figure of one that is not.
+const ANSWER: Duration = Duration::from_secs(3);
+/// What a container needs to crash, to be started again, and to crash.
+const CRASHED: Duration = Duration::from_secs(60);
+
+fn kubectl(project: &Project, words: &str) -> String {
+    let mut args: Vec<_> = words.split(' ').collect();
+    args.extend(["--namespace", &project.name]);
+    machine().kubectl(CLUSTER, &args)
+}
+
+/// The answer to a question, within the time.
+fn ask(project: &Project, question: &str) -> Value {
+    let ran = project.devk(&["ask", question]).well();
+    tell(&format!("devk ask {question}"), ran.took);
+    assert!(ran.took < ANSWER, "{ran:?}");
+    ran.document()["answer"].clone()
+}
+
+/// The first column of a table.
+fn names(answer: &Value) -> BTreeSet<String> {
+    let rows = answer["rows"].as_array().unwrap();
+    rows.iter()
+        .map(|row| row[0].as_str().unwrap().to_owned())
+        .collect()
+}
+
+fn lines(text: &str) -> BTreeSet<String> {
+    text.split_whitespace().map(str::to_owned).collect()
+}
+
+#[test]
+fn answers_are_those_of_kubectl_and_no_question_writes() {
+    cluster();
+    let project = Project::new("tests/e2e/fixtures/asked", "asked", CLUSTER);
+    project.devk(&["up", "--once"]).well();
+    let planted = project.path("planted.yaml");
+    kubectl(&project, &format!("apply -f {}", planted.display()));
+    eventually("the planted worker does not crash", CRASHED, || {
+        let restarts = "get pods --selector app=worker -o jsonpath={.items[*].status.containerStatuses[*].restartCount}";
+        let state = "get pods --selector app=mailer -o jsonpath={.items[*].status.containerStatuses[*].state.waiting.reason}";
+        kubectl(&project, restarts).trim() > "0"
+            && kubectl(&project, state).contains("ErrImageNeverPull")
+    });
+    let specs = "get deployments,services,cronjobs,persistentvolumeclaims,secrets -o custom-columns=KIND:.kind,NAME:.metadata.name,GENERATION:.metadata.generation";
+    let before = kubectl(&project, specs);
+
+    let name = "-o jsonpath={.items[*].metadata.name}";
+    let pods = ask(&project, "list pods");
+    assert_eq!(
+        names(&pods),
+        lines(&kubectl(&project, &format!("get pods {name}")))
+    );
+    let pending = ask(&project, "which pods are pending");
+    assert_eq!(
+        names(&pending),
+        lines(&kubectl(
+            &project,
+            &format!("get pods --field-selector status.phase=Pending {name}")
+        ))
+    );
+    let images = ask(&project, "which image does web run");
+    let image = kubectl(
+        &project,
+        "get deployment asked-web -o jsonpath={.spec.template.spec.containers[0].image}",
+    );
+    assert_eq!(images["rows"][0][2], image.trim(), "{images}");
+    let endpoints = ask(&project, "services without endpoints");
+    assert_eq!(names(&endpoints), ["search".to_owned()].into());
+
+    let worker = ask(&project, "why is worker not ready");
+    assert!(
+        worker["text"].as_str().unwrap().contains("exit code 3"),
+        "{worker}"
+    );
+    assert!(
+        worker["evidence"]
+            .to_string()
+            .contains("QUEUE_URL is not set"),
+        "{worker}"
+    );
+    let logs = ask(&project, "logs of worker");
+    assert!(
+        logs["rows"]
+            .to_string()
+            .contains("fatal: QUEUE_URL is not set"),
+        "{logs}"
+    );
+    let claim = ask(&project, "why is uploads not bound");
+    assert!(
+        claim["text"]
+            .as_str()
+            .unwrap()
+            .contains("StorageClass `fast` is not there"),
+        "{claim}"
+    );
+    let search = ask(&project, "what is wrong with service search");
+    assert!(
+        search["text"].as_str().unwrap().contains("`app=web`"),
+        "the nearest label: {search}"
+    );
+    assert_eq!(ask(&project, "is nightly suspended")["yes"], true);
+    let clients = ask(&project, "who talks to web");
+    assert!(
+        clients["rows"]
+            .to_string()
+            .contains("Deployment asked/worker"),
+        "{clients}"
+    );
+    let keys = ask(&project, "keys of secret keys");
+    assert!(
+        keys.to_string().contains("SMTP_PASSWORD") && !keys.to_string().contains("never-to-be"),
+        "{keys}"
+    );
+    let used = ask(&project, "memory usage of web");
+    assert_eq!(used["count"], 1, "{used}");
+
+    let unclear = project.devk(&["ask", "why is wroker broken"]).exits(2);
+    assert_eq!(unclear.error()["code"], "ask.unclear");
+    // A change is shown, and waits.
+    let change = project.devk(&["ask", "scale web to 3"]).exits(4);
+    assert_eq!(change.error()["code"], "change.unapproved");
+    assert!(
+        change.document().to_string().contains("asked-web"),
+        "{change:?}"
+    );
+    assert_eq!(kubectl(&project, specs), before);
+}
