@@ -41,7 +41,6 @@ With `--format json` a command prints one document on stdout. The end-to-end tes
 | `devk chart check` | `version`, `charts` |
 | `devk chart history` | `version`, `charts` |
 | `devk logs` | `version`, `pod`, `container`, `line`: one document a line |
-| `devk change` | `version`, `state`, and `preview` or `outcome`: see change.md |
 | `devk audit` | `version`, `id`, `time`, `kind`, `result`, `ms`, `user`, `uid`, `pid`, `devk`, `origin`, `project`, `folder`, `cluster`, `arguments`, `plan`, `exit`, `code`, `message`, `diff`, `note`: one document a line |
 | `devk audit verify` | `version`, `whole`, `files`, `records`, `begins`, `breaks`, `torn` |
 | `devk down` | `version`, `project`, `ending`, `deleted`, `bridge` |
@@ -61,6 +60,7 @@ With `--format json` a command prints one document on stdout. The end-to-end tes
 - `devk init --agents` prints `version`, `result` (`written`, `unchanged`, `printed`), `file` and `text`.
 - `devk restart` ends with `version` and `restarted`, `devk open` with `version` and `opened`; `devk mcp --print` prints `version`, `file` and `text`, with `--write` `version`, `file` and `written`.
 - `devk tour` prints one document a line, with `version` and `tour`: `asks` (`step`, `what`, `file`, `line` with `number` and `text`, `commands`), `sees` (`step`, `what`), `explains` (`step`, `failures` as in `devk settle`, `differences`), `confirms` (`step`, `what`, `ms` since the save or null) and at the end `done` (`next`); the steps are `edit`, `break`, `mend`, `note` and `return`.
+- `devk change` prints `version`, `state` (`preview`, `done`, `failed`) and `preview`, or after its steps `outcome`; [change.md](change.md) has their members.
 - `devk approve` prints `version` and `waiting`, or with an id `version` and `approved`.
 - [audit.md](audit.md) explains the members of an act in `devk audit`; `devk audit show` prints one of these documents. In `devk audit verify` each of `breaks` has `file`, `line` (or null) and `what`.
 - `devk sh` prints what its command prints, and ends with the command's exit code.

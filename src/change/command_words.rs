@@ -23,9 +23,10 @@ pub(super) struct Words {
 
 impl Words {
     pub(super) fn read(text: &str) -> Result<Self> {
-        let shell = text.trim().find(|c| SHELL.contains(&c));
-        let words = shlex::split(text.trim());
-        let (None, Some(words)) = (shell.filter(|at| !is_quoted(text.trim(), *at)), words) else {
+        let text = text.trim();
+        let mut of_shell = text.match_indices(SHELL);
+        let needs_shell = of_shell.any(|(at, _)| !is_quoted(text, at));
+        let (false, Some(words)) = (needs_shell, shlex::split(text)) else {
             return Err(outside(
                 "this is more than one command of kubectl: a shell would do the rest",
             )

@@ -424,6 +424,10 @@ mod tests {
                 "more than one command",
             ),
             ("kubectl delete pod web | sh", "more than one command"),
+            (
+                "kubectl patch deploy/web -p '{\"a\":\"(x)\"}'; id",
+                "more than one command",
+            ),
             ("kubectl delete pod \"$X\"", "more than one command"),
             ("helm uninstall shop", "commands of kubectl"),
             ("kubectl drain n1", "`kubectl drain`"),

@@ -77,7 +77,7 @@ fn an_unknown_key_that_is_near_nothing_comes_with_all_known_ones() {
         devk.yaml:1: unknown key `flavour` in `cluster` [config.unknown-key]
           the known keys are `provider`, `prefer`, `name`, `context`, `image`
         devk.yaml:2: unknown key `volumes` [config.unknown-key]
-          the known keys are `name`, `profile`, `cluster`, `compose`, `images`, `releases`, `forwards`, `allow`, `bridge`, `check`, `test`
+          the known keys are `name`, `profile`, `cluster`, `compose`, `images`, `releases`, `forwards`, `allow`, `bridge`, `check`, `ask`, `test`
     ");
 }
 

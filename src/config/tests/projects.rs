@@ -5,7 +5,9 @@ use std::time::Duration;
 use serde_json::json;
 
 use super::super::read::{Source, load_with};
-use super::super::{ClusterConfig, Generator, ImagePaths, Provider, json_schema};
+use super::super::{
+    AskConfig, AskRole, AskYes, ClusterConfig, Generator, ImagePaths, Provider, json_schema,
+};
 use super::{PROFILES, Shop, chart_of, relative};
 
 const FULL: &str = "\
@@ -301,6 +303,29 @@ fn an_empty_bridge_is_one_and_an_absent_one_is_none() {
 }
 
 #[test]
+fn the_role_and_the_risk_of_changes_are_words_that_are_known() {
+    let ask = |lines: &str| {
+        let shop = Shop::with(&format!(
+            "{lines}\nreleases: [{{name: shop, chart: ./chart}}]\n"
+        ));
+        shop.load().map(|project| project.ask)
+    };
+    let given = ask("ask: {role: viewer, yes: reversible}").unwrap();
+    assert_eq!(given.role, Some(AskRole::Viewer));
+    assert_eq!(given.yes, Some(AskYes::Reversible));
+    assert_eq!(ask("").unwrap(), AskConfig::default());
+    let errors = ask("ask: {role: operater, yes: destructive}")
+        .unwrap_err()
+        .0;
+    assert_eq!(errors[0].hint.as_deref(), Some("did you mean `operator`?"));
+    assert!(
+        errors[1]
+            .message
+            .contains("`destructive` is no risk that could be left unasked")
+    );
+}
+
+#[test]
 fn the_schema_knows_every_key_of_the_full_file() {
     let schema = json_schema();
     let properties: Vec<_> = schema["properties"]
@@ -313,7 +338,7 @@ fn the_schema_knows_every_key_of_the_full_file() {
         properties,
         [
             "name", "profile", "cluster", "compose", "images", "releases", "forwards", "allow",
-            "bridge", "check", "test"
+            "bridge", "check", "ask", "test"
         ]
     );
     assert_eq!(
