@@ -185,7 +185,7 @@ enum Command {
         #[arg(long, requires = "fix")]
         yes: bool,
     },
-    /// Work on charts: judge them, see their scores over time, write new ones
+    /// Work on charts: judge and remedy them, teach what they are asked for, see their scores over time, write new ones
     Chart {
         #[command(subcommand)]
         command: ChartCommand,
@@ -243,7 +243,8 @@ impl Cli {
             Command::Guard { words } => commands::guard(&words),
             Command::Completions { shell } => {
                 let mut text = vec![];
-                clap_complete::generate(shell, &mut Self::command(), "devk", &mut text);
+                let mut command = chart::completed(Self::command());
+                clap_complete::generate(shell, &mut command, "devk", &mut text);
                 generated(&text)
             }
             Command::Man => {

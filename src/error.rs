@@ -109,6 +109,8 @@ codes! {
     ConfigVariable => "config.variable", Usage, "a `${…}` reference names nothing that devk knows";
     InitAmbiguous => "init.ambiguous", Usage, "the repository has several charts, and nothing says which of them make up the stack";
     InitNothing => "init.nothing", Usage, "the repository has neither a chart nor Kubernetes manifests";
+    ChartUncommitted => "chart.uncommitted", Usage, "`--fix` would change files whose text of now is in no commit";
+    ChartChanged => "chart.changed", Failed, "a file was changed while devk made a change of it";
     ChartExists => "chart.exists", Usage, "there is something where devk would write a chart";
     Usage => "usage", Usage, "an option does not fit the command";
     // Compose

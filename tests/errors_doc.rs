@@ -64,7 +64,9 @@ With `--format json` a command prints one document on stdout. The end-to-end tes
 - `devk approve` prints `version` and `waiting`, or with an id `version` and `approved`.
 - [audit.md](audit.md) explains the members of an act in `devk audit`; `devk audit show` prints one of these documents. In `devk audit verify` each of `breaks` has `file`, `line` (or null) and `what`.
 - `devk sh` prints what its command prints, and ends with the command's exit code.
-- [chart-check.md](chart-check.md) lists the keys of each of the `charts` of `devk chart check`; in `devk chart history` each has `chart` and `checks`, each of these `time`, `score`, `passed`, `counts` (by severity, the worst first), `findings` and `ignored` (by fingerprint).
+- [chart-check.md](chart-check.md) lists the keys of each of the `charts` of `devk chart check`; in `devk chart history` each has `chart` and `checks`, each of these `time`, `score`, `passed`, `counts` (by severity, the worst first), `findings` and `ignored` (by fingerprint), `chart` and `traits` (what the chart does of its own accord, by the key of `check:`).
+- `devk chart check --fix` prints `version`, `written` and `charts`, `devk chart teach` `version`, `key`, `written`, `diff` and `charts`, `devk chart guide` `version`, `written`, `diff`, `questions`, `skipped`, `before` and `after` (the scores, or null), or without answers `version` and `questions`.
+- In `devk chart check --fix` each of `charts` has `chart`, `release`, `before` and `after` (the scores), `passed`, `fixed` (each with `rules`, `object` and `file`), `by_hand` (each with `rule`, `object`, `message`, `place` and `why`), `files` and `diff`. In `devk chart teach` each has `chart`, `new` and `gone`: the findings that count with the constraint and did not before, and the other way round; `--list` prints `version` and `forms`.
 - `devk schema` is a JSON Schema and has no version.
 ";
 

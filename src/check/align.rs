@@ -35,10 +35,24 @@ impl<'a> TemplateLines<'a> {
 
     /// For each line of a rendered document the line of the template that wrote it, from 1; None where nothing says it.
     pub(super) fn align(&self, document: &str) -> Vec<Option<u32>> {
+        let mut lines = self.aligned(document);
+        if self.fits(lines.len()) {
+            self.fill(&mut lines);
+        }
+        lines
+    }
+
+    /// Whether a document of so many lines is aligned at all.
+    fn fits(&self, rows: usize) -> bool {
+        (rows + 1).saturating_mul(self.0.len() + 1) <= MAX_CELLS
+    }
+
+    /// The same for lines whose text the template has, and for no others.
+    pub(super) fn aligned(&self, document: &str) -> Vec<Option<u32>> {
         let rendered: Vec<_> = document.lines().collect();
         let patterns = &self.0;
         let (rows, columns) = (rendered.len(), patterns.len());
-        if (rows + 1).saturating_mul(columns + 1) > MAX_CELLS {
+        if !self.fits(rows) {
             return vec![None; rows];
         }
         // best[row][column]: of the rendered lines from `row` and the patterns from `column`.
@@ -70,7 +84,6 @@ impl<'a> TemplateLines<'a> {
                 column += 1;
             }
         }
-        self.fill(&mut lines);
         lines
     }
 

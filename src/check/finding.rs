@@ -5,6 +5,7 @@ use serde::ser::SerializeStruct;
 use sha2::{Digest as _, Sha256};
 
 use super::rule::ChartRule;
+use super::seen::Subject;
 use crate::place::Origin;
 
 /// A finding of a rule. The members of its JSON form are a contract (docs/errors.md).
@@ -29,6 +30,10 @@ pub struct ChartFinding {
     /// The values with which it is there, unless it is there with all.
     pub with: Vec<String>,
     pub counts: Counts,
+    /// Where it was seen first.
+    pub(super) subject: Subject,
+    /// The paths of values that may govern it, the likeliest first.
+    pub(super) governing: Vec<Vec<String>>,
 }
 
 /// Whether a finding counts.

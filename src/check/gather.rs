@@ -79,6 +79,25 @@ impl<'a> ChartGatherer<'a> {
         })
     }
 
+    /// The same for other files of the charts, with a cache of its own.
+    pub(super) fn anew<'b>(&'b self, paths: &'b Paths) -> ChartGatherer<'b> {
+        ChartGatherer {
+            helm: self.helm.clone(),
+            paths,
+            environment: self.environment,
+            cluster: self.cluster.clone(),
+            all: OnceCell::new(),
+        }
+    }
+
+    /// devk's folders, with another one for what is rendered.
+    pub(super) fn paths_with_cache(&self, cache: &Path) -> Paths {
+        Paths {
+            cache: cache.to_owned(),
+            ..self.paths.clone()
+        }
+    }
+
     /// The facts of one chart. That it does not render is a fact.
     ///
     /// # Errors
@@ -90,11 +109,43 @@ impl<'a> ChartGatherer<'a> {
         }
     }
 
+    /// The facts of a release by the one rendering that `devk up` installs; after an `up` that comes from the cache.
+    ///
+    /// # Errors
+    /// As [`Self::facts`].
+    pub async fn as_installed(
+        &self,
+        project: &Project,
+        release: &ReleaseConfig,
+    ) -> Result<ChartFacts, Errors> {
+        Ok(self.drafted_facts(project, release).await?.0)
+    }
+
     async fn of_release(
         &self,
         project: &Project,
         release: &ReleaseConfig,
     ) -> Result<ChartFacts, Errors> {
+        let (mut facts, drafted) = self.drafted_facts(project, release).await?;
+        if let Some((drafted, values)) = drafted {
+            let DraftedRelease {
+                release: drafted,
+                capabilities,
+            } = drafted;
+            let (prepared, used) = (&drafted.prepared, &release.values);
+            self.matrix(&mut facts, prepared, &capabilities, &values, used)
+                .await;
+            self.installed(&mut facts, &drafted).await;
+        }
+        Ok(facts)
+    }
+
+    /// The facts by devk's values alone, with the release and its values if it renders.
+    async fn drafted_facts(
+        &self,
+        project: &Project,
+        release: &ReleaseConfig,
+    ) -> Result<(ChartFacts, Option<(DraftedRelease, Value)>), Errors> {
         let (folder, files) = match &release.source {
             ReleaseSource::Chart(folder) => (folder.clone(), chart_files(folder)?),
             // The files are no chart's, and devk's own chart has nothing to judge.
@@ -107,43 +158,30 @@ impl<'a> ChartGatherer<'a> {
         facts.replaces_jobs = release.replace_jobs;
         match self.drafted(project, release).await {
             Ok(drafted) => {
-                let DraftedRelease {
-                    release: drafted,
-                    capabilities,
-                } = drafted;
-                let prepared = &drafted.prepared;
+                let prepared = &drafted.release.prepared;
                 facts.name.clone_from(&prepared.chart.name);
                 let values = effective_values(prepared)?;
-                let text = prepared
-                    .text(&self.helm, &capabilities, &self.paths.cache)
-                    .await;
+                let text = prepared.text(&self.helm, &drafted.capabilities, &self.paths.cache);
+                let (text, usage) = (text.await, RenderingUse::Judged);
                 take(
                     &mut facts,
                     prepared,
                     "devk.yaml",
-                    RenderingUse::Judged,
+                    usage,
                     text,
                     values.clone(),
                 );
-                self.matrix(
-                    &mut facts,
-                    prepared,
-                    &capabilities,
-                    &values,
-                    &release.values,
-                )
-                .await;
-                self.installed(&mut facts, &drafted).await;
+                Ok((facts, Some((drafted, values))))
             }
             Err(errors) if errors.0.iter().all(is_of_chart) => {
                 let failures = errors.0.into_iter();
                 facts
                     .failures
                     .extend(failures.map(|error| failure("the values of devk.yaml", error)));
+                Ok((facts, None))
             }
-            Err(errors) => return Err(errors),
+            Err(errors) => Err(errors),
         }
-        Ok(facts)
     }
 
     /// A release as `devk up` renders it. A release that does not render keeps none of the others from it.

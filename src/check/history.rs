@@ -2,9 +2,11 @@
 //!
 //! A check that finds what the last one found adds nothing.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
+use std::fs::File;
 use std::io::Write as _;
 use std::path::{Path, PathBuf};
+use std::time::SystemTime;
 
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
@@ -29,6 +31,12 @@ pub struct HistoryEntry {
     pub findings: BTreeMap<String, String>,
     /// What did not, with the reasons: fingerprint → rule and reason.
     pub ignored: BTreeMap<String, (String, String)>,
+    /// `name` of Chart.yaml; empty in lines of an older devk.
+    #[serde(default)]
+    pub chart: String,
+    /// What the chart does of its own accord, by the key of `check:` that could ask for it.
+    #[serde(default)]
+    pub traits: BTreeMap<String, BTreeSet<String>>,
 }
 
 /// What changed from one check to the next.
@@ -38,6 +46,25 @@ pub struct HistoryChange {
     pub gone: Vec<String>,
     /// Rules with new findings, once for each.
     pub new: Vec<String>,
+}
+
+/// How the names of files begin that are of installed releases.
+const INSTALLED: &str = "up-";
+
+/// The folder that the chart of a release is known by.
+fn source<'a>(project: &'a Project, release: &'a ReleaseConfig) -> &'a Path {
+    match &release.source {
+        ReleaseSource::Chart(folder) => folder,
+        ReleaseSource::Manifests(_) | ReleaseSource::Kustomize(_) => &project.root,
+    }
+}
+
+fn entries(file: &Path) -> Vec<HistoryEntry> {
+    let text = std::fs::read_to_string(file).unwrap_or_default();
+    let lines = text.lines();
+    lines
+        .filter_map(|line| serde_json::from_str(line).ok())
+        .collect()
 }
 
 /// The checks of one chart, the oldest first.
@@ -50,28 +77,47 @@ pub struct ChartHistory {
 impl ChartHistory {
     /// The history of the chart of a project's release.
     pub fn of_release(paths: &Paths, project: &Project, release: &ReleaseConfig) -> Self {
-        let folder = match &release.source {
-            ReleaseSource::Chart(folder) => folder,
-            ReleaseSource::Manifests(_) | ReleaseSource::Kustomize(_) => &project.root,
-        };
-        Self::open(paths, folder, &release.name)
+        Self::open(paths, source(project, release), &release.name)
+    }
+
+    /// What `devk up` has installed of the release: judged by the one rendering that it installs, and compared with nothing
+    /// else.
+    pub fn of_installed(paths: &Paths, project: &Project, release: &ReleaseConfig) -> Self {
+        let key = format!("{INSTALLED}{}", release.name);
+        Self::of_key(paths, source(project, release), &key, INSTALLED)
+    }
+
+    /// The last checks of all charts of this machine; what `devk up` has judged is none.
+    pub fn last_of_all(paths: &Paths) -> Vec<HistoryEntry> {
+        let folder = std::fs::read_dir(paths.state.join("charts"));
+        let files = folder.into_iter().flatten().flatten();
+        let names = files.map(|file| file.path());
+        let checks = names.filter(|file| {
+            let name = file.file_name().unwrap_or_default().to_string_lossy();
+            name.ends_with(".jsonl") && !name.starts_with(INSTALLED)
+        });
+        checks.filter_map(|file| entries(&file).pop()).collect()
     }
 
     /// The history of the chart of a release in a folder; empty if there is none. A line that cannot be read, such as one
     /// that a full disk cut, is left out.
     pub fn open(paths: &Paths, folder: &Path, release: &str) -> Self {
+        Self::of_key(paths, folder, release, "")
+    }
+
+    /// `prefix` begins the file's name.
+    fn of_key(paths: &Paths, folder: &Path, release: &str, prefix: &str) -> Self {
         let mut hasher = Sha256::new();
         hasher.update(folder.as_os_str().as_encoded_bytes());
         hasher.update([0]);
         hasher.update(release);
         let name = crate::hex::hex(&hasher.finalize()[..12]);
-        let file = paths.state.join("charts").join(format!("{name}.jsonl"));
-        let text = std::fs::read_to_string(&file).unwrap_or_default();
-        let entries = text
-            .lines()
-            .filter_map(|line| serde_json::from_str(line).ok());
+        let file = paths
+            .state
+            .join("charts")
+            .join(format!("{prefix}{name}.jsonl"));
         Self {
-            entries: entries.collect(),
+            entries: entries(&file),
             file,
         }
     }
@@ -90,21 +136,26 @@ impl ChartHistory {
             same_time == entry
         });
         if is_known {
+            // When it was checked last is the time of the file; without that a check is made once more.
+            let _ = File::open(&self.file).and_then(|file| file.set_modified(SystemTime::now()));
             return Ok(false);
         }
         let line = serde_json::to_string(&entry).map_err(|e| internal(&e))? + "\n";
         let append = || {
             self.file.parent().map_or(Ok(()), std::fs::create_dir_all)?;
-            let mut file = std::fs::File::options()
-                .create(true)
-                .append(true)
-                .open(&self.file)?;
+            let mut file = File::options().create(true).append(true).open(&self.file)?;
             // One write: lines of two checks at once stay whole.
             file.write_all(line.as_bytes())
         };
         append().map_err(|e| refused("write", &self.file, &e))?;
         self.entries.push(entry);
         Ok(true)
+    }
+
+    /// When the chart was checked last, whether or not that found anything else; None if it never was.
+    pub fn checked_at(&self) -> Option<Timestamp> {
+        let modified = std::fs::metadata(&self.file).ok()?.modified().ok()?;
+        Timestamp::try_from(modified).ok()
     }
 
     /// By how many points the score fell with the last check; None if it did not.
@@ -132,7 +183,7 @@ impl ChartHistory {
 }
 
 impl HistoryEntry {
-    fn of(report: &ChartReport, time: Timestamp) -> Self {
+    pub(super) fn of(report: &ChartReport, time: Timestamp) -> Self {
         let named = |finding: &ChartFinding| (finding.fingerprint(), finding.rule.id.to_owned());
         let ignored = report
             .findings
@@ -155,6 +206,8 @@ impl HistoryEntry {
             counts: Severity::ALL.map(|severity| report.count(severity)),
             findings: counted.map(named).collect(),
             ignored: ignored.collect(),
+            chart: report.chart.clone(),
+            traits: report.traits.clone(),
         }
     }
 
@@ -209,10 +262,19 @@ mod tests {
         for version in ["1.0.0", "1.0.0", "one", "1.0.0"] {
             let mut history = ChartHistory::open(&paths, Path::new("/c"), "shop");
             history.add(&report(version), now).unwrap();
+            assert!(history.checked_at().is_some());
         }
         let history = ChartHistory::open(&paths, Path::new("/c"), "shop");
         let scores: Vec<_> = history.entries.iter().map(|entry| entry.score).collect();
         assert_eq!(scores, [100, 95, 100]);
+        // A check that finds the same is a check.
+        let long_ago = SystemTime::UNIX_EPOCH;
+        let file = File::open(&history.file).unwrap();
+        file.set_modified(long_ago).unwrap();
+        let mut history = history;
+        assert_eq!(history.checked_at(), Some(now));
+        history.add(&report("1.0.0"), now).unwrap();
+        assert!(history.checked_at().unwrap() > now);
         let changes = history.changes();
         assert_eq!(changes[1].1.new, ["chart.version"]);
         assert_eq!(changes[2].1.gone, ["chart.version"]);
@@ -232,10 +294,7 @@ mod tests {
         history
             .add(&report("1.0.0"), Timestamp::UNIX_EPOCH)
             .unwrap();
-        let mut file = std::fs::File::options()
-            .append(true)
-            .open(&history.file)
-            .unwrap();
+        let mut file = File::options().append(true).open(&history.file).unwrap();
         file.write_all(b"{\"time\": \n").unwrap();
         let mut history = ChartHistory::open(&paths, Path::new("/c"), "shop");
         history.add(&report("one"), Timestamp::UNIX_EPOCH).unwrap();

@@ -13,6 +13,7 @@ use super::report::{ChartReport, Found};
 use super::rule::{ChartRule, Look};
 use super::seen::{Sighting, Sightings, Subject};
 use super::table;
+use super::traits::traits;
 use super::view::{ChartView, RenderingView};
 use crate::config::CheckConfig;
 use crate::error::Errors;
@@ -35,6 +36,19 @@ pub fn usable(config: &CheckConfig) -> Result<(), Errors> {
 
 /// Judges one chart.
 pub fn judge(facts: &ChartFacts, judgement: Judgement<'_>) -> ChartReport {
+    judge_renderings(facts, judgement, |usage| usage == RenderingUse::Judged)
+}
+
+/// Judges one chart as if every set of values were what is installed.
+pub(super) fn judge_all(facts: &ChartFacts, judgement: Judgement<'_>) -> ChartReport {
+    judge_renderings(facts, judgement, |_| true)
+}
+
+fn judge_renderings(
+    facts: &ChartFacts,
+    judgement: Judgement<'_>,
+    is_judged: fn(RenderingUse) -> bool,
+) -> ChartReport {
     let Judgement {
         config,
         today,
@@ -44,7 +58,7 @@ pub fn judge(facts: &ChartFacts, judgement: Judgement<'_>) -> ChartReport {
     let mut findings = BTreeMap::new();
     let mut locator = Locator::new(facts);
     for rule in table::active(config) {
-        for (at, sighting) in look(rule, &view) {
+        for (at, sighting) in look(rule, &view, is_judged) {
             add(rule, at, sighting, facts, &mut locator, &mut findings);
         }
     }
@@ -67,12 +81,17 @@ pub fn judge(facts: &ChartFacts, judgement: Judgement<'_>) -> ChartReport {
         findings,
         renderings: facts.renderings.iter().map(|r| r.label.clone()).collect(),
         notes: notes(facts, &view),
+        traits: traits(facts),
         has_baseline: baseline.is_some(),
     })
 }
 
 /// What a rule sees, with the position of the rendering in which it does.
-fn look(rule: &ChartRule, view: &ChartView<'_>) -> Vec<(Option<usize>, Sighting)> {
+fn look(
+    rule: &ChartRule,
+    view: &ChartView<'_>,
+    is_judged: fn(RenderingUse) -> bool,
+) -> Vec<(Option<usize>, Sighting)> {
     let each = |look: fn(&RenderingView<'_>, &mut Sightings),
                 is_meant: &dyn Fn(RenderingUse) -> bool| {
         let renderings = view.renderings.iter().enumerate();
@@ -93,7 +112,7 @@ fn look(rule: &ChartRule, view: &ChartView<'_>) -> Vec<(Option<usize>, Sighting)
                 .map(|sighting| (None, sighting))
                 .collect()
         }
-        Look::Rendering(look) => each(look, &|usage| usage == RenderingUse::Judged),
+        Look::Rendering(look) => each(look, &is_judged),
         Look::Every(look) => each(look, &|_| true),
     }
 }
@@ -148,10 +167,11 @@ fn add<'a>(
     let key = (rule.id, label, part, sighting.message.clone());
     let merged = findings.entry(key).or_insert_with(|| {
         let places = locator.places(&sighting.subject, sighting.values);
+        let dependency = dependency(facts, &sighting.subject);
         let finding = ChartFinding {
             rule,
             chart: facts.name.clone(),
-            dependency: dependency(facts, &sighting.subject),
+            dependency,
             object,
             path,
             file,
@@ -160,6 +180,8 @@ fn add<'a>(
             value: places.value,
             with: vec![],
             counts: annotated(facts, &sighting.subject, rule),
+            subject: sighting.subject,
+            governing: places.governing,
         };
         Merged {
             finding,

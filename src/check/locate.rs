@@ -41,6 +41,8 @@ struct AlignedDocument {
 pub(super) struct FindingPlaces {
     pub(super) template: Option<Origin>,
     pub(super) value: Option<Origin>,
+    /// The paths of values that may govern it, the likeliest first.
+    pub(super) governing: Vec<Vec<String>>,
 }
 
 impl<'a> Locator<'a> {
@@ -62,18 +64,18 @@ impl<'a> Locator<'a> {
         match subject {
             Subject::Chart => FindingPlaces {
                 template: Some(self.chart()),
-                value: None,
+                ..FindingPlaces::default()
             },
             Subject::Place(origin) => FindingPlaces {
                 template: Some(origin.clone()),
-                value: None,
+                ..FindingPlaces::default()
             },
             Subject::File { path, line } => FindingPlaces {
                 template: Some(Origin {
                     file: self.facts.folder.join(path),
                     line: line.unwrap_or(1),
                 }),
-                value: None,
+                ..FindingPlaces::default()
             },
             Subject::Object {
                 rendering,
@@ -107,7 +109,7 @@ impl<'a> Locator<'a> {
         let Some(template) = self.template(&found.source) else {
             return FindingPlaces {
                 template: Some(facts.origin.clone()),
-                value: None,
+                ..FindingPlaces::default()
             };
         };
         let key = (rendering, document);
@@ -124,13 +126,14 @@ impl<'a> Locator<'a> {
         let rendered = in_document.map_or(0, |(line, _)| line as usize - 1);
         let line = lines.get(rendered).copied().flatten().unwrap_or(1);
         let (first, last) = extent(&template.text, lines, rendered);
-        let value = self.value(&template.text, line, (first, last), values, is_there);
+        let governing = governing(&template.text, line, (first, last), values, is_there);
         FindingPlaces {
             template: Some(Origin {
                 file: template.file.clone(),
                 line,
             }),
-            value,
+            value: governing.first().and_then(|path| self.value(path)),
+            governing,
         }
     }
 
@@ -145,37 +148,49 @@ impl<'a> Locator<'a> {
         known.clone()
     }
 
-    /// The value that the template's line prints, or one of these names that the object's part of the template uses.
-    fn value(
-        &self,
-        template: &str,
-        line: u32,
-        (first, last): (u32, u32),
-        names: &[&str],
-        is_there: bool,
-    ) -> Option<Origin> {
-        let lines: Vec<_> = template.lines().collect();
-        let at = |line: u32| lines.get(line as usize - 1).copied().unwrap_or_default();
-        let is_governed = |path: &&Vec<String>| {
-            names.is_empty() || path.iter().any(|key| names.contains(&key.as_str()))
-        };
-        let own = paths(at(line)).into_iter();
-        let own: Vec<_> = own.filter(|_| is_there || names.is_empty()).collect();
-        let own = own.iter().find(|path| is_governed(path) || is_there);
-        // Of what is not there the values that would write it are looked for in the object's lines.
-        let around = || {
-            let near = (first..=last).filter(|near| *near != line).chain([line]);
-            near.flat_map(|near| paths(at(near)))
-                .find(|path| !names.is_empty() && is_governed(&path))
-        };
-        let path = own.cloned().or_else(around)?;
+    /// Where a value stands, or the mapping that it would be in.
+    fn value(&self, path: &[String]) -> Option<Origin> {
         let (file, values) = self.values.as_ref()?;
-        let (line, steps) = values.line(&path)?;
+        let (line, steps) = values.line(path)?;
         (steps == path.len() || steps + 1 == path.len()).then(|| Origin {
             file: file.clone(),
             line,
         })
     }
+}
+
+/// The values that the template's line prints, or those of these names that the object's part of the template uses.
+fn governing(
+    template: &str,
+    line: u32,
+    (first, last): (u32, u32),
+    names: &[&str],
+    is_there: bool,
+) -> Vec<Vec<String>> {
+    let lines: Vec<_> = template.lines().collect();
+    let at = |line: u32| lines.get(line as usize - 1).copied().unwrap_or_default();
+    let is_governed = |path: &Vec<String>| {
+        names.is_empty() || path.iter().any(|key| names.contains(&key.as_str()))
+    };
+    let own = match is_there || names.is_empty() {
+        true => paths(at(line)),
+        false => vec![],
+    };
+    // Of what is not there the values that would write it are looked for in the object's lines: keys of one mapping stand
+    // behind its first line.
+    let before = (first..line).rev();
+    let near = (line + 1..=last).chain(before).chain([line]);
+    let around = near
+        .filter(|_| !names.is_empty())
+        .flat_map(|near| paths(at(near)))
+        .filter(is_governed);
+    let mut found: Vec<Vec<String>> = vec![];
+    for path in own.into_iter().chain(around) {
+        if !found.contains(&path) {
+            found.push(path);
+        }
+    }
+    found
 }
 
 /// The text of a file of the chart as it was read.

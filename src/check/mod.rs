@@ -8,11 +8,14 @@ mod baseline;
 mod came_to;
 mod facts;
 mod finding;
+mod fix;
 mod gates;
 mod gather;
+mod guide;
 mod history;
 mod ignore;
 mod judge;
+mod learn;
 mod locate;
 mod matrix;
 mod report;
@@ -22,16 +25,26 @@ mod score;
 mod seen;
 mod sources;
 mod table;
+mod teach;
+mod traits;
 mod view;
 
 pub use baseline::CheckBaseline;
 pub use facts::{ChartFacts, CheckRendering, InstalledObject, RenderFailure, RenderingUse};
 pub use finding::{ChartFinding, Counts};
+pub use fix::{
+    ChangedText, ChartFix, ChartFixer, FixFigures, KeptFix, LeftFinding, is_committed, write_all,
+};
 pub use gather::{ChartGatherer, CheckedChart};
+pub use guide::{
+    AnswerForm, Figure, GuideEffect, GuideQuestion, QuestionKind, answered, open_questions,
+};
 pub use history::{ChartHistory, HistoryChange, HistoryEntry};
 pub use judge::{Judgement, judge, usable};
+pub use learn::{ConstraintOffer, offers};
 pub use report::{ChartReport, DependencyReport, GateResult, READY};
 pub use rule::{Aspect, ChartRule, Gate, Severity, Start};
 pub use sarif::sarif;
 pub use score::{AspectScore, Gain};
 pub use table::rules;
+pub use teach::{ConstraintEdit, TEACH_FORMS, TaughtConstraint, TeachForm, understood};

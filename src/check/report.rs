@@ -7,6 +7,7 @@ use serde::Serialize;
 use super::finding::ChartFinding;
 use super::rule::{Gate, Severity};
 use super::score::{self, AspectScore, Gain};
+use super::traits::ChartTraits;
 
 /// A chart is ready from this score on.
 pub const READY: u8 = 90;
@@ -30,6 +31,9 @@ pub struct ChartReport {
     pub renderings: Vec<String>,
     /// What was not looked at, and why.
     pub notes: Vec<String>,
+    /// What the chart does of its own accord.
+    #[serde(skip)]
+    pub(super) traits: ChartTraits,
 }
 
 /// Whether a chart passes a gate.
@@ -57,6 +61,7 @@ pub(super) struct Found {
     pub(super) findings: Vec<ChartFinding>,
     pub(super) renderings: Vec<String>,
     pub(super) notes: Vec<String>,
+    pub(super) traits: ChartTraits,
     /// Whether only findings fail that the baseline does not have.
     pub(super) has_baseline: bool,
 }
@@ -69,6 +74,7 @@ impl ChartReport {
             mut findings,
             renderings,
             notes,
+            traits,
             has_baseline,
         } = found;
         findings.sort_by(|a, b| {
@@ -99,6 +105,7 @@ impl ChartReport {
             passed,
             renderings,
             notes,
+            traits,
         }
     }
 

@@ -136,6 +136,8 @@ mod tests {
             value: None,
             with: vec![],
             counts,
+            subject: super::super::seen::Subject::Chart,
+            governing: vec![],
         }
     }
 

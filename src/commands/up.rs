@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use tokio::signal::unix::{Signal, SignalKind, signal};
+use tokio::sync::mpsc;
 
 use super::recorded::Recording;
 use super::{Context, logs};
@@ -23,6 +24,9 @@ use crate::ui::event::Event;
 use crate::ui::{self, Format, View};
 
 mod before;
+mod score;
+
+use score::InstalledReleases;
 
 /// What is asked of a session.
 #[derive(Debug, Clone, Copy)]
@@ -127,7 +131,11 @@ pub async fn run(
     // Before the session starts: a session whose client goes without notice would wait for another client.
     let mut ctrl_c = signal(SignalKind::interrupt())
         .map_err(|e| Error::new(Code::Internal, format!("Ctrl-C cannot be waited for: {e}")))?;
-    let mut show = |event: &Event| view.event(event);
+    let mut installed = InstalledReleases::default();
+    let mut show = |event: &Event| {
+        installed.see(event);
+        view.event(event)
+    };
     let asked = ask(context, &project.id, options, &mut show, &mut ctrl_c).await?;
     let Some((mut connection, heard)) = asked else {
         return Ok(Exit::Interrupted);
@@ -147,12 +155,15 @@ pub async fn run(
     };
     recording.settled(&outcome);
     let printed = summary(context.format, &outcome);
+    installed.see_edits(context, &project);
+    installed.judge(context, &project).await;
     match options.lifetime {
         Lifetime::Attached if printed.is_ok() => {
             if context.format == Format::Table {
                 ui::err(ctrl_c_does(session_stays));
             }
-            if stay(context, &project, &mut connection, &mut view, &mut ctrl_c).await? {
+            let shown = (&mut view, installed);
+            if stay(context, &project, &mut connection, shown, &mut ctrl_c).await? {
                 leave(context, &project.id, connection, &mut view, &mut ctrl_c).await?;
             }
             return Ok(Exit::Ok);
@@ -263,16 +274,22 @@ async fn stay(
     context: &Context,
     project: &crate::config::Project,
     connection: &mut Connection,
-    view: &mut View,
+    (view, installed): (&mut View, InstalledReleases),
     ctrl_c: &mut Signal,
 ) -> Result<bool, Errors> {
     let mut answered = true;
-    let show = |event: &Event| view.event(event);
+    let (seen, events) = mpsc::unbounded_channel();
+    let show = |event: &Event| {
+        // Nobody judges once the view has ended.
+        let _ = seen.send(event.clone());
+        view.event(event)
+    };
     let ended = tokio::select! {
         ended = await_outcome(connection, show, &mut answered) => ended.and_then(|heard| match heard {
             UpHeard::Lost => Err(lost(context, &project.id).into()),
             _ => Ok(false),
         }),
+        () = installed.follow(events, context, project) => Ok(false),
         error = logs::follow_all(context, project), if context.format == Format::Table => Err(error.into()),
         _ = ctrl_c.recv() => Ok(true),
     };

@@ -97,8 +97,16 @@ pub fn team_constraints(root: &Path) -> Result<CheckConfig, Errors> {
         return Ok(CheckConfig::default());
     }
     let text = std::fs::read_to_string(&file).map_err(|e| refused("read", &file, &e))?;
+    parsed_constraints(&text, &file)
+}
+
+/// The constraints of a text with the keys of `check:`; `file` is what problems name.
+///
+/// # Errors
+/// All problems of the text together.
+pub fn parsed_constraints(text: &str, file: &Path) -> Result<CheckConfig, Errors> {
     let mut problems = vec![];
-    let tree = parse(&text, &file, &mut problems);
+    let tree = parse(text, file, &mut problems);
     let found = tree.map(|tree| {
         check::check(&tree, &Shape::Object(schema::CHECK), "", &mut problems);
         decode::check(&tree)

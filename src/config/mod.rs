@@ -40,7 +40,9 @@ pub use ask::{AskConfig, AskRole, AskYes};
 pub use bases::{build_waves, is_base};
 pub use catalog::{ProfileForward, ProfileSummary, profile_readme, profiles};
 pub use checkout::{COMPOSE_FILES, COMPOSE_OVERRIDES, Checkout};
-pub use constraints::{CONSTRAINTS_FILE, CheckConfig, IgnoreConfig, team_constraints};
+pub use constraints::{
+    CONSTRAINTS_FILE, CheckConfig, IgnoreConfig, parsed_constraints, team_constraints,
+};
 pub use describe::{KeyDoc, json_schema, keys};
 pub(crate) use did_you_mean::did_you_mean;
 pub use format::{KUSTOMIZATION_FILES, duration};

@@ -39,7 +39,7 @@ checks! {
     ChartsLocalhost => "charts.localhost", "`localhost:PORT` in rendered manifests where Compose publishes that port";
     ChartsHostNames => "charts.host-names", "`host.docker.internal` and its like in rendered manifests, where pods of the cluster do not know the name or nothing takes the port";
     ChartsRequirements => "charts.requirements", "a kind, StorageClass, ServiceAccount, PriorityClass or RuntimeClass that a chart asks for and the running cluster does not have";
-    ChartsScore => "charts.score", "a chart whose score fell with the last `devk chart check`";
+    ChartsScore => "charts.score", "a chart whose score fell with the last `devk chart check`, or with what `devk up` installed last";
     DatabasesShared => "databases.shared", "a database that the rendered manifests and Compose both use, on one server";
     DatabasesPort => "databases.port", "this machine as a database host with a port that Compose does not publish (5432 for 5439)";
     DatabasesLoopback => "databases.loopback", "a database that pods look for on this machine and that Compose publishes on 127.0.0.1 only";

@@ -11,6 +11,8 @@ use crate::paths::Paths;
 pub struct ScoredChart {
     pub release: String,
     pub history: ChartHistory,
+    /// What `devk up` has installed of it.
+    pub installed: ChartHistory,
 }
 
 pub(super) fn inspect(
@@ -22,6 +24,7 @@ pub(super) fn inspect(
     let scored = releases.map(|release| ScoredChart {
         release: release.name.clone(),
         history: ChartHistory::of_release(paths, project, release),
+        installed: ChartHistory::of_installed(paths, project, release),
     });
     Ok(scored.collect())
 }
@@ -30,23 +33,32 @@ pub(super) fn checks(charts: &Looked<Vec<ScoredChart>>) -> Vec<Check> {
     let id = Id::ChartsScore;
     match charts {
         Ok(charts) => {
-            let fallen = charts.iter().filter_map(fallen).collect();
+            let fallen = charts.iter().flat_map(|chart| {
+                let checked = fallen(chart, &chart.history, "its last check");
+                checked.or_else(|| {
+                    fallen(
+                        chart,
+                        &chart.installed,
+                        "the last change that was installed",
+                    )
+                })
+            });
             findings(
                 id,
-                fallen,
-                "no score has fallen with the last check of its chart",
+                fallen.collect(),
+                "no score has fallen with the last check of its chart, or the last change of it that was installed",
             )
         }
         Err(missing) => skipped(&[id], missing),
     }
 }
 
-fn fallen(chart: &ScoredChart) -> Option<Check> {
-    let fall = chart.history.fall()?;
-    let (last, change) = chart.history.changes().pop()?;
+fn fallen(chart: &ScoredChart, history: &ChartHistory, with: &str) -> Option<Check> {
+    let fall = history.fall()?;
+    let (last, change) = history.changes().pop()?;
     let release = &chart.release;
     let summary = format!(
-        "the score of the chart of `{release}` fell from {} to {} with its last check",
+        "the score of the chart of `{release}` fell from {} to {} with {with}",
         last.score + fall,
         last.score
     );
@@ -82,11 +94,14 @@ mod tests {
                 counts: [0; 4],
                 findings: BTreeMap::from([(score.to_string(), "probes.port".to_owned())]),
                 ignored: BTreeMap::new(),
+                chart: "shop".to_owned(),
+                traits: BTreeMap::new(),
             })
             .collect();
         ScoredChart {
             release: "shop".to_owned(),
             history,
+            installed: ChartHistory::open(&paths, dir.path(), "none"),
         }
     }
 
@@ -101,6 +116,18 @@ mod tests {
         );
         assert_eq!(found[0].evidence[0].text, "new: probes.port");
         assert_eq!(found[0].hint.as_deref(), Some("devk chart check shop"));
+    }
+
+    #[test]
+    fn a_score_that_fell_with_what_was_installed_is_a_warning_too() {
+        let mut fallen = chart(&[90, 95]);
+        fallen.installed = chart(&[95, 80]).history;
+        let found = checks(&Ok(vec![fallen]));
+        assert!(
+            found[0]
+                .summary
+                .ends_with("fell from 95 to 80 with the last change that was installed")
+        );
     }
 
     #[test]

@@ -420,3 +420,15 @@ fn an_object_without_bottom_ends() {
         "versions": [{"name": "v1", "served": true, "storage": true, "schema": {"openAPIV3Schema": schema}}]}});
     assert_eq!(check(&object, &all_versions()).violations, []);
 }
+
+#[test]
+fn every_family_of_addresses_of_an_endpoint_slice_is_taken() {
+    for family in ["IPv4", "IPv6", "FQDN"] {
+        let slice = json!({
+            "apiVersion": "discovery.k8s.io/v1", "kind": "EndpointSlice", "metadata": {"name": "a"},
+            "addressType": family, "endpoints": [],
+        });
+        let found = check(&slice, &all_versions());
+        assert!(found.violations.is_empty(), "{family}: {:?}", lines(&found));
+    }
+}

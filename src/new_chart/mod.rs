@@ -23,6 +23,7 @@ use crate::paths::{refused, write_atomic};
 use model::ComponentKind;
 pub use model::{Carried, ComposeKeyNote};
 pub use of_compose::{ComposeChart, FactsOfServices, LocalSecret, from_compose, look_at_images};
+pub(crate) use text::yaml_scalar;
 
 /// The values of this machine, beside the chart's own.
 pub const LOCAL_VALUES: &str = "values-local.yaml";

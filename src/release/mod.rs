@@ -45,6 +45,7 @@ mod workload;
 mod wrapper;
 mod written;
 pub(crate) mod yaml;
+pub mod yaml_edit;
 
 pub use effective::effective_values;
 pub use prepare::{Prepared, ValuesContext, known_values, prepare};

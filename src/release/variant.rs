@@ -38,6 +38,14 @@ pub fn chart_files(folder: &Path) -> Result<Vec<ChartFile>> {
     Ok(files.map(read).collect())
 }
 
+/// Writes the files of a chart to another folder.
+///
+/// # Errors
+/// [`Code::ConfigPath`] if something cannot be read, [`Code::StateIo`] if it cannot be written.
+pub fn copy_chart(folder: &Path, to: &Path) -> Result<()> {
+    files::write(&files::read(folder)?, to)
+}
+
 /// A release of a chart's folder, with nothing but the chart's own values.
 pub fn chart_release(folder: &Path, name: &str) -> ReleaseConfig {
     ReleaseConfig {

@@ -130,6 +130,24 @@ impl Case {
         (self.facts, self.config)
     }
 
+    /// Writes a chart whose templates are the rendered texts.
+    pub(crate) fn write(&self, folder: &Path) {
+        let write = |path: &Path, text: &str| {
+            let file = folder.join(path);
+            std::fs::create_dir_all(file.parent().unwrap()).unwrap();
+            std::fs::write(file, text).unwrap();
+        };
+        let files = self.facts.files.iter();
+        let files = files.filter(|file| !file.path.starts_with("templates"));
+        for file in files {
+            // Nothing of the text asks for a value: flipped ones would only take time.
+            let text = file.text.as_deref().unwrap_or_default();
+            write(&file.path, &text.replace("  enabled: true\n", ""));
+        }
+        let text = self.text.replace("{{", "{{ `{{` }}");
+        write(Path::new("templates/all.yaml"), &text);
+    }
+
     /// Replaces the first such text in the document of an object (`Deployment/api`).
     pub(crate) fn rendered(&mut self, object: &str, from: &str, to: &str) -> &mut Self {
         let mut documents: Vec<_> = self.text.split("---\n").map(str::to_owned).collect();

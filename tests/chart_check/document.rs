@@ -2,7 +2,7 @@
 
 use std::path::Path;
 
-use devk::check::{Aspect, ChartRule, Gate, READY, Severity, rules};
+use devk::check::{Aspect, ChartRule, Gate, READY, Severity, TEACH_FORMS, TeachForm, rules};
 
 const HEAD: &str = "\
 # Checking a chart
@@ -63,6 +63,44 @@ check:
     - {rule: image.latest, object: Job/seed, reason: pulled once, until: \"2027-06-30\"}
 ```
 
+`devk chart teach` writes one constraint from a sentence. It shows first what the constraint would find in the charts of devk.yaml, or in those of `--chart`, and the diff of the file; `--dry-run` leaves it at that. The constraint goes to the team's file, with `--project` to devk.yaml, and also there if devk.yaml says the same key, which would overrule the team's. Comments and order of the file stay.
+
+```
+devk chart teach images only from registry.example/shop
+devk chart teach \"ignore image.latest on Job/seed because it is pulled once\"
+```
+
+{FORMS}
+A range of versions, and whatever else a shell reads as its own, stands in quotes. In a sentence that sets a list (`registries`, `ingressClasses`, `storageClasses`) the list is the whole one. Without a kind a label is required of every workload.
+
+`devk chart guide` asks what a chart leaves open: of the infrastructure, the team, operations and security. What the chart, its findings or its constraints answer is not asked. An answer becomes a constraint of the team's file, or a figure with which `--fix` remedies the chart: the memory that a container needs, the user that a program runs as. Both are shown as one diff before anything is written. Without a terminal the command prints the open questions as JSON (`version`, `questions`, each with `id`, `kind`, `question`, `form` and `suggestion`) and ends with 2; `--answers FILE` gives it a line `ID: ANSWER` for each question.
+
+After a check devk offers constraints, one line each: a rule that is ignored three times or more, with the reason that is given most often; a label, registries, ingress and storage classes that all charts have in common which were checked on this machine, if they are three or more. `devk up` says in one line if the score fell with what it has just installed; that score is of the one rendering that was installed, so it may differ from the one that `devk chart check` prints. `devk doctor` tells of both.
+
+## Remedies
+
+`devk chart check --fix` changes the chart's files, and shows the diff; with `--dry-run` it writes nothing. A value of values.yaml is changed where one governs the field, else the template: there only where the mapping stands as plain YAML, no action could write the same key, and no condition stands between. Comments and form of all other lines stay.
+
+Every change is made in a copy of the chart, and the copy is rendered with every set of values. The change is kept only if its finding is gone, no rule finds anything new, everything renders, and no other field of any object differs. What fails is undone and listed as *by hand*, with the reason. At the end all files are replaced, or none; a file that was changed meanwhile keeps all from being written. The exit code is that of the check afterwards.
+
+Like `cargo fix`, the command refuses to write where git could not bring the files of the chart back as they are: in no repository, or with changes that are not committed. `--allow-dirty` allows both.
+
+| Rules | Remedy | Left to you |
+|---|---|---|
+| `resources.*-request`, `resources.memory-limit`, `resources.init-container`, `resources.hook` | requests of 50m CPU and 128Mi, a limit of 512Mi, or twice what is requested; no more than `check.maxCpu` and `check.maxMemory`. They are a start: set what the program needs | |
+| `pod.escalation`, `pod.seccomp` | the value of the restricted level | a container that is privileged; a value that somebody chose |
+| `pod.non-root`, `pod.drop-capabilities` | the same, where the chart has a `runAsUser` that is not root | an image of which nobody knows whether its program runs without root: `devk chart guide` asks |
+| `pod.writable-root` | | always: nobody knows where the program writes |
+| `probes.readiness`, `probes.liveness` | a connection to the port that another probe asks, or a Service leads to; a liveness probe waits five minutes, for nobody knows how long the start of the program takes | a container without such a port |
+| `probes.same`, `probes.hasty` | a longer `failureThreshold` of the liveness probe | |
+| `account.token` | `automountServiceAccountToken: false` | pods with the account `default`, to which others may bind roles |
+| `labels.standard`, `labels.managed-by` | the labels on the workload; never in a selector | |
+| `upgrade.budget` | a PodDisruptionBudget with the name and the labels that the template has | |
+| `upgrade.recreate`, `storage.rolling-claim` | `strategy.type` | pods with a port of their node, or with a `rollingUpdate` of their own |
+| `upgrade.grace-period`, `upgrade.cron-overlap`, `upgrade.hook-history` | 30 s, `Forbid`, a delete policy | |
+
+All other findings are left to you, as are those of dependencies.
+
 ## Ignoring a finding
 
 An ignored finding costs nothing and fails nothing; the report lists it with its reason. Every ignore needs a reason.
@@ -113,7 +151,18 @@ fn document() -> String {
             .map(row)
             .collect::<String>();
     }
-    text + TAIL
+    text + &TAIL.replace("{FORMS}\n", &forms())
+}
+
+fn forms() -> String {
+    let row = |form: &TeachForm| {
+        format!(
+            "| `{}` | `{}` | `{}` |\n",
+            form.pattern, form.key, form.example
+        )
+    };
+    let rows: String = TEACH_FORMS.iter().map(row).collect();
+    format!("| Form | Key | Example |\n|---|---|---|\n{rows}\n")
 }
 
 const TABLE: &str =

@@ -6,7 +6,9 @@
 
 mod case;
 mod cases;
+mod commands;
 mod document;
+mod fix;
 mod places;
 mod speed;
 

@@ -12,6 +12,15 @@ fn revision(project: &Project) -> Value {
     status["releases"][0]["revision"].clone()
 }
 
+/// What `devk doctor` says if the score of the chart fell with what `up` installed last.
+fn fallen_score(project: &Project) -> Option<String> {
+    let document = project.devk(&["doctor"]).document();
+    let checks = document["checks"].as_array().unwrap();
+    let score = checks.iter().find(|check| check["id"] == "charts.score");
+    let score = score.filter(|score| score["status"] != "ok");
+    score.map(ToString::to_string)
+}
+
 #[test]
 fn names_by_revision_chance_or_clock_are_those_that_helm_has_installed() {
     cluster();
@@ -21,10 +30,16 @@ fn names_by_revision_chance_or_clock_are_those_that_helm_has_installed() {
     let page = || get(port, "/").unwrap().well();
     assert_eq!(page(), "one\n");
 
+    assert_eq!(fallen_score(&project), None);
     project.edit("values-dev.yaml", "one", "two");
+    let plain =
+        "apiVersion: v1\nkind: ConfigMap\nmetadata: {name: plain}\ndata: {password: hunter2}\n";
+    project.write("chart/templates/plain.yaml", plain);
     let second = project.devk(&["up", "-d"]).well();
     assert_eq!(second.verdict("release.ready/shop"), "done");
     assert_eq!((revision(&project), page()), (2.into(), "two\n".to_owned()));
+    let fallen = fallen_score(&project).unwrap();
+    assert!(fallen.contains("secret.config-map"), "{fallen}");
 
     for _ in 0..2 {
         let again = project.devk(&["up", "-d"]).well();

@@ -84,10 +84,24 @@ fn missing<'a>(wanted: &'a [String], given: &BTreeMap<&str, &str>) -> Vec<&'a st
     missing.map(String::as_str).collect()
 }
 
+/// The key of a label that is asked of a kind: `team` of every one, `Deployment/team` of Deployments. The prefix of a label is
+/// written in lowercase, so the two are told apart.
+fn of_kind(label: &str, kind: &str) -> Option<String> {
+    let is_kind = |prefix: &str| prefix.starts_with(|c: char| c.is_ascii_uppercase());
+    match label.split_once('/').filter(|(prefix, _)| is_kind(prefix)) {
+        Some((only, key)) => (only == kind).then(|| key.to_owned()),
+        None => Some(label.to_owned()),
+    }
+}
+
 fn labels(view: &RenderingView<'_>, seen: &mut Sightings) {
     for (object, _) in view.workloads() {
         let given = texts(&object.json["metadata"]["labels"]);
-        for key in missing(&view.constraints.labels, &given) {
+        let all = view.constraints.labels.iter();
+        let wanted: Vec<_> = all
+            .filter_map(|label| of_kind(label, object.kind))
+            .collect();
+        for key in missing(&wanted, &given) {
             let values = &["commonLabels", "labels"];
             let message = format!("the label `{key}` is missing");
             let path = format!("/metadata/labels/{}", escaped(key));
@@ -213,5 +227,27 @@ fn expired(view: &ChartView<'_>, seen: &mut Sightings) {
 fn backup(view: &ChartView<'_>, seen: &mut Sightings) {
     if view.constraints.backup {
         upkeep::backup(view, seen);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_label_is_asked_of_every_kind_or_of_one() {
+        for (label, kind, key) in [
+            ("team", "Job", Some("team")),
+            ("shop.example/team", "Job", Some("shop.example/team")),
+            ("Deployment/team", "Deployment", Some("team")),
+            (
+                "Deployment/shop.example/team",
+                "Deployment",
+                Some("shop.example/team"),
+            ),
+            ("Deployment/team", "Job", None),
+        ] {
+            assert_eq!(of_kind(label, kind).as_deref(), key, "{label} of {kind}");
+        }
     }
 }

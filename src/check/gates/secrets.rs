@@ -94,7 +94,8 @@ const TOKENS: [(&str, usize); 11] = [
     ("eyJhbGciOi", 30),
 ];
 
-fn is_secret_name(name: &str) -> bool {
+/// Whether a key is named like one of a secret.
+pub(in crate::check) fn is_secret_name(name: &str) -> bool {
     let plain: String = name
         .chars()
         .filter(char::is_ascii_alphanumeric)

@@ -59,7 +59,7 @@ pub(super) fn of(context: &Context, chart: &CheckedChart<'_>) -> ChartHistory {
     }
 }
 
-fn name(chart: &CheckedChart<'_>) -> String {
+pub(super) fn name(chart: &CheckedChart<'_>) -> String {
     match chart {
         CheckedChart::Release(_, release) => release.name.clone(),
         CheckedChart::Folder(folder) => {

@@ -1,17 +1,26 @@
 //! `devk chart`.
 
+mod constraint_file;
+mod fix;
+mod guide;
 mod history;
 mod markdown;
+mod teach;
 mod text;
 
+pub use guide::{GuideOptions, guide};
 pub use history::history;
+pub use teach::{TeachOptions, teach};
 
 use std::path::{Path, PathBuf};
 
 use serde_json::json;
 
 use super::Context;
-use crate::check::{self, ChartGatherer, CheckBaseline, CheckedChart, Judgement};
+use crate::check::{
+    self, ChartGatherer, ChartHistory, ChartReport, CheckBaseline, CheckedChart, ConstraintOffer,
+    Judgement,
+};
 use crate::config::{self, CONSTRAINTS_FILE, CheckConfig, Project, ReleaseSource};
 use crate::environment::Environment;
 use crate::error::{Code, Error, Errors, Exit, Result};
@@ -34,6 +43,17 @@ pub struct CheckOptions {
     /// From the folder in which devk was started.
     pub baseline: Option<PathBuf>,
     pub write_baseline: bool,
+    /// Remedy what can be remedied.
+    pub fix: Option<FixOptions>,
+}
+
+/// How `--fix` writes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct FixOptions {
+    /// Show what would be written.
+    pub dry_run: bool,
+    /// Also over changes that are in no commit.
+    pub allow_dirty: bool,
 }
 
 /// Judges charts.
@@ -65,6 +85,9 @@ pub async fn check(
         today: jiff::Zoned::now().date(),
         baseline: baseline.as_ref(),
     };
+    if let Some(fix) = options.fix {
+        return fix::run(context, &charts, &gatherer, judgement, fix, format).await;
+    }
     let (mut reports, mut falls) = (vec![], vec![]);
     for chart in &charts {
         let facts = gatherer.facts(chart).await?;
@@ -84,7 +107,10 @@ pub async fn check(
     }
     let dir = &context.source.dir;
     ui::even_unread(match format {
-        ChartFormat::Text => ui::out(&text::reports(&reports, &falls, dir)),
+        ChartFormat::Text => {
+            let offers = offers(context, &reports, &config);
+            ui::out(&(text::reports(&reports, &falls, dir) + &text::offers(&offers)))
+        }
         ChartFormat::Json => ui::json(&json!({"version": 1, "charts": reports})),
         ChartFormat::Markdown => ui::out(&markdown::reports(&reports, dir)),
         ChartFormat::Sarif => ui::json(&check::sarif(&reports, dir)),
@@ -96,6 +122,16 @@ pub async fn check(
             false => Exit::Found,
         },
     )
+}
+
+/// What earlier checks let devk offer as constraints.
+fn offers(
+    context: &Context,
+    reports: &[ChartReport],
+    config: &CheckConfig,
+) -> Vec<ConstraintOffer> {
+    let last = ChartHistory::last_of_all(&context.paths);
+    check::offers(reports, config, &last.iter().collect::<Vec<_>>())
 }
 
 /// The project; none if there is no devk.yaml and folders of charts are named.

@@ -5,7 +5,10 @@ use std::path::Path;
 use console::style;
 
 use super::place;
-use crate::check::{ChartFinding, ChartReport, Counts, GateResult, READY, Severity};
+use crate::check::{
+    ChartFinding, ChartReport, ConstraintOffer, Counts, GateResult, READY, Severity,
+};
+use crate::shell::quote;
 
 /// So many findings of one rule are shown with their places.
 const MOST_PLACES: usize = 8;
@@ -17,6 +20,15 @@ pub(super) fn reports(reports: &[ChartReport], falls: &[Option<u8>], dir: &Path)
         .map(|(report, fall)| one(report, *fall, dir))
         .collect();
     texts.join("\n")
+}
+
+/// One line each.
+pub(super) fn offers(offers: &[ConstraintOffer]) -> String {
+    let line = |offer: &ConstraintOffer| {
+        let (why, sentence) = (&offer.why, quote(&offer.sentence));
+        format!("{} {why}: devk chart teach {sentence}\n", style("?").cyan())
+    };
+    offers.iter().map(line).collect()
 }
 
 fn one(report: &ChartReport, fall: Option<u8>, dir: &Path) -> String {

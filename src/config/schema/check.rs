@@ -39,7 +39,7 @@ pub(in super::super) const CHECK: &[Key] = &[
         Optional("no label"),
         Shape::List(&Shape::Text(ValueFormat::Text)),
         "[team, app.kubernetes.io/part-of]",
-        "Labels that every workload must have.",
+        "Labels that every workload must have; `Deployment/team` is asked of Deployments only.",
     ),
     key(
         "annotations",

@@ -91,7 +91,7 @@ fn plain(value: &Value) -> String {
 }
 
 /// A text plain where all readers of YAML take it for a text, else in quotes.
-pub(super) fn scalar(text: &str) -> String {
+pub(crate) fn scalar(text: &str) -> String {
     let is_plain = |c: char| c.is_ascii_alphanumeric() || "._-/".contains(c);
     let is_word = ["true", "false", "yes", "no", "on", "off", "null", "y", "n"]
         .contains(&text.to_ascii_lowercase().as_str());

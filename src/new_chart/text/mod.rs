@@ -17,6 +17,7 @@ use std::path::PathBuf;
 
 use super::model::{ChartModel, ComposeKeyNote, CopiedFile};
 
+pub(crate) use lines::scalar as yaml_scalar;
 pub(super) use values::local_text;
 
 /// All files, by their paths in the chart. `notes` are for the README.

@@ -58,6 +58,10 @@ impl GoTypes {
             let values = types.enumerations.entry(kind.to_owned()).or_default();
             values.insert(value.to_owned());
         }
+        // A list that is not whole would refuse what the API server takes.
+        for kind in text.lines().filter_map(foreign_constant) {
+            types.enumerations.remove(kind);
+        }
         types
     }
 
@@ -101,6 +105,23 @@ fn constant(line: &str) -> Option<(&str, &str)> {
     }
 }
 
+/// The type of `NAME = TYPE(package.OTHER)`, whose text stands elsewhere.
+fn foreign_constant(line: &str) -> Option<&str> {
+    let line = line.trim_start();
+    let (name, value) = line
+        .strip_prefix("const ")
+        .unwrap_or(line)
+        .split_once(" = ")?;
+    let (kind, of) = value.strip_suffix(')')?.split_once('(')?;
+    let is_word =
+        |text: &str| !text.is_empty() && text.chars().all(|c| c.is_alphanumeric() || c == '_');
+    let (package, other) = of.split_once('.')?;
+    [name, kind, package, other]
+        .into_iter()
+        .all(is_word)
+        .then_some(kind)
+}
+
 /// ``NAME TYPE `json:"KEY,…"` ``.
 fn field(line: &str, comment: &[&str]) -> Option<GoField> {
     let (_, tag) = line.split_once("json:\"")?;
@@ -142,6 +163,14 @@ const (
 	Other Unmarked = "Other"
 )
 
+// +enum
+type Family string
+
+const (
+	FamilyName = Family("FQDN")
+	FamilyFour = Family(v1.IPv4Protocol)
+)
+
 type Outer struct {
 	Inner `json:",inline" protobuf:"bytes,1,opt,name=inner"`
 	// +optional
@@ -164,6 +193,10 @@ type Inner struct {
             .collect();
         assert_eq!(texts, ["New", "Old"]);
         assert!(!types.enumerations.contains_key("Unmarked"));
+        assert!(
+            !types.enumerations.contains_key("Family"),
+            "a list that is not whole"
+        );
         assert!(
             GoTypes::parse(TEXT, &["Unmarked"])
                 .enumerations

@@ -1,0 +1,224 @@
+//! The commands that write: what they refuse, what they show without writing, and what they write.
+
+use std::path::Path;
+use std::process::{Command, Output};
+
+use super::case::folder;
+
+/// A copy of the skeleton, with a home of its own.
+struct Shop(tempfile::TempDir);
+
+impl Shop {
+    fn new() -> Self {
+        let dir = tempfile::tempdir().unwrap();
+        let from = folder("ladder/1-skeleton");
+        for file in [
+            "Chart.yaml",
+            "values.yaml",
+            "templates/deployment.yaml",
+            "templates/service.yaml",
+        ] {
+            let to = dir.path().join("shop").join(file);
+            std::fs::create_dir_all(to.parent().unwrap()).unwrap();
+            std::fs::copy(from.join(file), to).unwrap();
+        }
+        Self(dir)
+    }
+
+    fn devk(&self, args: &[&str]) -> Output {
+        let home = |name: &str| self.0.path().join("home").join(name);
+        let mut command = Command::new(env!("CARGO_BIN_EXE_devk"));
+        command.current_dir(self.0.path()).arg("chart").args(args);
+        for name in ["STATE", "CACHE", "DATA"] {
+            command.env(format!("XDG_{name}_HOME"), home(name));
+        }
+        command.stdin(std::process::Stdio::null()).output().unwrap()
+    }
+
+    fn read(&self, file: &str) -> String {
+        std::fs::read_to_string(self.0.path().join(file)).unwrap()
+    }
+
+    fn write(&self, file: &str, text: &str) {
+        std::fs::write(self.0.path().join(file), text).unwrap();
+    }
+}
+
+fn text(output: &Output) -> String {
+    format!(
+        "{}{}",
+        String::from_utf8_lossy(&output.stdout),
+        String::from_utf8_lossy(&output.stderr)
+    )
+}
+
+fn code(output: &Output) -> i32 {
+    output.status.code().unwrap()
+}
+
+#[test]
+fn a_fix_writes_only_where_git_could_bring_the_files_back() {
+    let shop = Shop::new();
+    let before = shop.read("shop/templates/deployment.yaml");
+    let refused = shop.devk(&["check", "shop", "--fix"]);
+    assert_eq!(code(&refused), 2);
+    assert!(
+        text(&refused).contains("chart.uncommitted"),
+        "{}",
+        text(&refused)
+    );
+    let shown = shop.devk(&["check", "shop", "--fix", "--dry-run"]);
+    assert!(
+        text(&shown).contains("+          resources:\n"),
+        "{}",
+        text(&shown)
+    );
+    assert_eq!(shop.read("shop/templates/deployment.yaml"), before);
+    let written = shop.devk(&[
+        "check",
+        "shop",
+        "--fix",
+        "--allow-dirty",
+        "--format",
+        "json",
+    ]);
+    // The user and the metrics are left to people, so the chart is below the bar still.
+    assert_eq!(code(&written), 3, "{}", text(&written));
+    let document: serde_json::Value = serde_json::from_slice(&written.stdout).unwrap();
+    let chart = &document["charts"][0];
+    assert_eq!(
+        (&document["written"], &chart["before"], &chart["after"]),
+        (&true.into(), &40.into(), &76.into())
+    );
+    let rules: Vec<_> = chart["by_hand"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .map(|left| left["rule"].as_str().unwrap())
+        .collect();
+    assert_eq!(
+        rules,
+        [
+            "pod.drop-capabilities",
+            "pod.non-root",
+            "monitoring.none",
+            "docs.notes",
+            "docs.readme"
+        ]
+    );
+    assert!(
+        shop.read("shop/templates/deployment.yaml")
+            .starts_with(&before[..80])
+    );
+    let history = shop.devk(&["history", "shop"]);
+    assert!(text(&history).contains("40 ▃▆ 76"), "{}", text(&history));
+    let again = shop.devk(&["check", "shop", "--fix", "--allow-dirty"]);
+    assert!(
+        text(&again).contains("76 → 76 of 100, nothing can be remedied without you"),
+        "{}",
+        text(&again)
+    );
+}
+
+#[test]
+fn a_constraint_is_shown_before_it_is_written() {
+    let shop = Shop::new();
+    let constraints = shop.0.path().join(".devk/constraints.yaml");
+    let sentence = ["teach", "label", "team", "required", "--chart", "shop"];
+    let shown = shop.devk(&[&sentence[..], &["--dry-run"]].concat());
+    assert_eq!(code(&shown), 0);
+    for said in [
+        "the constraint finds 1",
+        "constraint.labels",
+        "+labels: [team]",
+    ] {
+        assert!(text(&shown).contains(said), "{}", text(&shown));
+    }
+    assert!(!constraints.exists());
+    assert_eq!(code(&shop.devk(&sentence)), 0);
+    assert!(
+        shop.read(".devk/constraints.yaml")
+            .ends_with("labels: [team]\n")
+    );
+    let ignored = shop.devk(&[
+        "teach",
+        "ignore constraint.labels because nobody looks",
+        "--chart",
+        "shop",
+    ]);
+    assert!(
+        text(&ignored).contains("1 findings do not count any more"),
+        "{}",
+        text(&ignored)
+    );
+    let wrong = shop.devk(&["teach", "label", "team", "requierd"]);
+    assert_eq!(code(&wrong), 2);
+    assert!(
+        text(&wrong).contains("did you mean `label NAME required`"),
+        "{}",
+        text(&wrong)
+    );
+    let unknown = shop.devk(&["teach", "rule", "image.diget", "on"]);
+    assert!(
+        text(&unknown).contains("did you mean `image.digest`"),
+        "{}",
+        text(&unknown)
+    );
+}
+
+#[test]
+fn the_guide_asks_what_is_open_and_writes_the_answers() {
+    let shop = Shop::new();
+    let asked = shop.devk(&["guide", "shop"]);
+    assert_eq!(code(&asked), 2);
+    let document: serde_json::Value = serde_json::from_slice(&asked.stdout).unwrap();
+    let ids = |document: &serde_json::Value| {
+        let questions = document["questions"].as_array().unwrap().iter();
+        questions
+            .map(|question| question["id"].as_str().unwrap().to_owned())
+            .collect::<Vec<_>>()
+    };
+    let open = ids(&document);
+    assert!(
+        open.contains(&"user".to_owned()) && !open.contains(&"backup".to_owned()),
+        "{open:?}"
+    );
+
+    shop.write("bad.yaml", "usr: 1\nmax-memory: lots\n");
+    let bad = shop.devk(&["guide", "shop", "--answers", "bad.yaml"]);
+    for said in ["did you mean `user`", "`lots` is no answer"] {
+        assert!(text(&bad).contains(said), "{}", text(&bad));
+    }
+    shop.write("answers.yaml", "user: 1000\nmemory-limit: 1Gi\nregistries: [registry.example/shop]\nmonitoring: no\nbackup: yes\n");
+    let answered = ["guide", "shop", "--answers", "answers.yaml"];
+    assert!(text(&shop.devk(&answered)).contains("chart.uncommitted"));
+    assert!(
+        !Path::new(&shop.0.path().join(".devk")).exists(),
+        "half of the answers were written"
+    );
+    let written = shop.devk(&[&answered[..], &["--allow-dirty"]].concat());
+    assert_eq!(code(&written), 0, "{}", text(&written));
+    assert!(
+        text(&written).contains("`backup` was not asked"),
+        "{}",
+        text(&written)
+    );
+    assert!(
+        shop.read(".devk/constraints.yaml")
+            .ends_with("registries: [registry.example/shop]\n")
+    );
+    let template = shop.read("shop/templates/deployment.yaml");
+    for line in ["runAsUser: 1000", "memory: 1Gi", "drop: [ALL]"] {
+        assert!(template.contains(line), "{template}");
+    }
+    // Only what was answered is remedied; a limit of memory is a request, too.
+    assert!(
+        !template.contains("Probe") && !template.contains("cpu:"),
+        "{template}"
+    );
+    let left = ids(&serde_json::from_slice(&shop.devk(&["guide", "shop"]).stdout).unwrap());
+    assert!(
+        !left.contains(&"user".to_owned()) && left.len() + 4 == open.len(),
+        "{left:?}"
+    );
+}
