@@ -1,10 +1,12 @@
 //! What the user sees: a live view on a terminal, plain lines in a pipe, JSON events with `--format json`.
 
 use std::io::{ErrorKind, IsTerminal, Write};
+use std::os::fd::AsFd;
 
 use crate::error::{Code, Error, Errors, Result, internal};
 use console::Alignment;
 use event::Event;
+use rustix::termios::QueueSelector;
 use terminal::Terminal;
 use tokio::sync::broadcast;
 
@@ -114,8 +116,23 @@ pub fn err(text: &str) {
     let _ = std::io::stderr().lock().write_all(text.as_bytes());
 }
 
+/// Whether a terminal obeys a character instead of showing it, or shows others in another order or not at all because
+/// of it: controls, those of directions, and what has no width.
+pub const fn is_obeyed(c: char) -> bool {
+    matches!(c,
+        '\0'..='\u{1f}' | '\u{7f}'..='\u{9f}'
+        | '\u{200b}'..='\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2060}'..='\u{2069}' | '\u{feff}' | '\u{61c}')
+}
+
+/// What was typed before a question is no answer to it.
+fn forget_typed_ahead(terminal: impl AsFd) {
+    // Where there is no terminal nothing is typed.
+    let _ = rustix::termios::tcflush(terminal, QueueSelector::IFlush);
+}
+
 /// Asks on a terminal; only a yes is one.
 pub fn confirmed(question: &str) -> bool {
+    forget_typed_ahead(std::io::stdin());
     err(&format!("{question}? [y/N] "));
     let mut answer = String::new();
     let _ = std::io::stderr().flush();
@@ -124,6 +141,7 @@ pub fn confirmed(question: &str) -> bool {
 
 /// Asks on a terminal for these very words.
 pub fn confirmed_by_typing(words: &str) -> bool {
+    forget_typed_ahead(std::io::stdin());
     err(&format!("Type `{words}` to go on: "));
     let mut answer = String::new();
     std::io::stdin().read_line(&mut answer).is_ok() && answer.trim() == words
@@ -214,6 +232,10 @@ pub fn warning(error: &Error, format: Format) {
 
 #[cfg(test)]
 mod tests {
+    use std::io::Read;
+    use std::process::{Command, Stdio};
+    use std::time::Duration;
+
     use super::*;
 
     #[test]
@@ -228,6 +250,51 @@ mod tests {
         let lost = write(&mut full, "x");
         assert_eq!(lost.as_ref().unwrap_err().code, Code::OutputIo);
         assert_eq!(even_unread(lost).unwrap_err().code, Code::OutputIo);
+    }
+
+    #[test]
+    #[ignore = "what the next test runs on a terminal"]
+    fn asks_after_a_while() {
+        std::thread::sleep(Duration::from_millis(500));
+        err(&format!("agreed: {}\n", confirmed("Do it")));
+    }
+
+    #[test]
+    fn what_is_typed_ahead_of_a_question_is_no_answer() {
+        let own = std::env::current_exe().unwrap();
+        let child = "--ignored --exact ui::tests::asks_after_a_while --nocapture";
+        let command = format!("'{}' {child}", own.display());
+        let mut script = Command::new("script")
+            .args(["--quiet", "--flush", "--command", &command, "/dev/null"])
+            .stdin(Stdio::piped())
+            .stdout(Stdio::piped())
+            .spawn()
+            .unwrap();
+        let mut keyboard = script.stdin.take().unwrap();
+        let mut screen = script.stdout.take().unwrap();
+        keyboard.write_all(b"y\n").unwrap();
+        let (mut seen, mut part) = (String::new(), [0; 4096]);
+        while !seen.contains("[y/N]") {
+            let read = screen.read(&mut part).unwrap();
+            assert!(read > 0, "{seen}");
+            seen += &String::from_utf8_lossy(&part[..read]);
+        }
+        keyboard.write_all(b"n\n").unwrap();
+        screen.read_to_string(&mut seen).unwrap();
+        script.wait().unwrap();
+        assert!(seen.contains("agreed: false"), "{seen}");
+    }
+
+    #[test]
+    fn what_a_terminal_obeys_is_known() {
+        for obeyed in [
+            '\u{7}', '\u{9b}', '\u{200b}', '\u{200f}', '\u{202e}', '\u{2066}', '\u{2069}',
+        ] {
+            assert!(is_obeyed(obeyed), "{obeyed:?}");
+            let shown = plain::escape_controls(&format!("a{obeyed}b"));
+            assert!(!shown.contains(obeyed), "{shown:?}");
+        }
+        assert!(!['a', ' ', 'ä', '日', '…', '→'].into_iter().any(is_obeyed));
     }
 
     #[test]

@@ -61,7 +61,7 @@ fn alone(word: &str, error: &Error) -> String {
 /// devk's own words.
 pub fn escape_controls(text: &str) -> String {
     let escaped = |c: char| {
-        if c.is_control() && c != '\t' {
+        if super::is_obeyed(c) && c != '\t' {
             c.escape_default().to_string()
         } else {
             c.to_string()
