@@ -162,7 +162,8 @@ fn variables(env: &SetEnv, add: &mut impl FnMut(&str, String)) {
         let fits = |c: char| c.is_ascii_alphanumeric() || "-_.".contains(c);
         let is_name = !name.is_empty()
             && name.chars().all(fits)
-            && !name.starts_with(|c: char| c.is_ascii_digit());
+            // One with a dash is an option of kubectl.
+            && !name.starts_with(|c: char| c == '-' || c.is_ascii_digit());
         if !is_name {
             add(
                 key,
@@ -217,5 +218,26 @@ fn label_key(key: &str, name: &str, add: &mut impl FnMut(&str, String)) {
             key,
             format!("`{name}` belongs to {owner}, and no plan changes it"),
         );
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_variable_whose_name_is_an_option_of_a_command_is_refused() {
+        let of = |name: &str| {
+            let mut found = vec![];
+            let env = SetEnv {
+                container: None,
+                set: BTreeMap::from([(name.to_owned(), "x".to_owned())]),
+                unset: vec![name.to_owned()],
+            };
+            variables(&env, &mut |key, what| found.push(format!("{key}: {what}")));
+            found.len()
+        };
+        assert_eq!((of("--kubeconfig"), of("-l")), (2, 2));
+        assert_eq!(of("LOG-LEVEL.x"), 0);
     }
 }
