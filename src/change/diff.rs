@@ -5,6 +5,7 @@ use serde::Serialize;
 use serde_json::{Map, Value};
 
 use super::kind::ObjectKind;
+use crate::ui::is_obeyed;
 
 /// What stands in the place of a value that may be secret.
 pub(super) const MASK: &str = "(secret)";
@@ -22,6 +23,8 @@ const SECRET_WORDS: &[&str] = &[
     "SIGNATURE",
     "DSN",
 ];
+/// Mappings whose keys are names of the user's.
+const HOLD_TEXTS: &[&str] = &["data", "stringData", "binaryData", "annotations"];
 /// What the API server counts and notes by itself, below the object.
 const OF_SERVER: &[&[&str]] = &[
     &["status"],
@@ -64,78 +67,120 @@ pub(super) fn content(object: &Value) -> Value {
 /// The fields that differ.
 pub(super) fn differences(kind: ObjectKind, before: &Value, after: &Value) -> Vec<FieldChange> {
     let mut found = vec![];
-    let walk = Walk {
-        is_secret: kind == ObjectKind::Secret,
+    let place = Place {
+        path: String::new(),
+        holds: match kind {
+            ObjectKind::Secret => Holds::Secrets,
+            _ => Holds::Fields,
+        },
     };
-    walk.compare("", &content(before), &content(after), &mut found);
+    place.compare(&content(before), &content(after), &mut found);
     found
 }
 
-struct Walk {
-    is_secret: bool,
+/// What is known of the values at a place by the names above them.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Holds {
+    /// Fields of Kubernetes.
+    Fields,
+    /// The same, and the data are secret.
+    Secrets,
+    /// Texts by names of the user's: data, annotations.
+    Texts,
+    /// Below a name whose values are secret: nothing is shown.
+    Secret,
 }
 
-impl Walk {
-    fn compare(&self, path: &str, before: &Value, after: &Value, found: &mut Vec<FieldChange>) {
+impl Holds {
+    /// What is known one key further. `is_variable`: the mapping names itself as a variable that is secret.
+    fn below(self, key: &str, is_variable: bool) -> Self {
+        match self {
+            Self::Secret => Self::Secret,
+            Self::Texts if is_secret_name(key) => Self::Secret,
+            Self::Texts => Self::Texts,
+            Self::Secrets if matches!(key, "data" | "stringData") => Self::Secret,
+            _ if key == "value" && is_variable => Self::Secret,
+            _ if HOLD_TEXTS.contains(&key) => Self::Texts,
+            other => other,
+        }
+    }
+}
+
+struct Place {
+    path: String,
+    holds: Holds,
+}
+
+impl Place {
+    fn compare(&self, before: &Value, after: &Value, found: &mut Vec<FieldChange>) {
         if before == after {
             return;
         }
         match (parts(before), parts(after)) {
             (Some(old), Some(new)) => {
                 let is_list = before.is_array() || after.is_array();
-                self.members(path, is_list, &old, &new, found);
+                self.members(is_list, &old, &new, found);
             }
             _ => found.push(FieldChange {
-                path: path.to_owned(),
-                before: self.shown(path, before, before, after),
-                after: self.shown(path, after, before, after),
+                path: self.path.clone(),
+                before: self.shown(before, before, after),
+                after: self.shown(after, before, after),
             }),
         }
     }
 
     fn members(
         &self,
-        path: &str,
         is_list: bool,
         old: &Map<String, Value>,
         new: &Map<String, Value>,
         found: &mut Vec<FieldChange>,
     ) {
+        let is_variable = !is_list && [old, new].into_iter().any(names_secret);
         let added = new.keys().filter(|key| !old.contains_key(*key));
         for key in old.keys().chain(added) {
             let at = |map: &Map<String, Value>| map.get(key).cloned().unwrap_or_default();
-            let path = match (path, is_list || key.contains('.')) {
+            let path = match (self.path.as_str(), is_list || key.contains('.')) {
                 ("", _) => key.clone(),
                 (path, true) => format!("{path}[{key}]"),
                 (path, false) => format!("{path}.{key}"),
             };
-            self.compare(&path, &at(old), &at(new), found);
+            let holds = match is_list {
+                true => self.holds,
+                false => self.holds.below(key, is_variable),
+            };
+            Self { path, holds }.compare(&at(old), &at(new), found);
         }
     }
 
     /// A value as text; None for a field that is not there.
-    fn shown(&self, path: &str, value: &Value, before: &Value, after: &Value) -> Option<String> {
+    fn shown(&self, value: &Value, before: &Value, after: &Value) -> Option<String> {
         let text = match value {
             Value::Null => return None,
             Value::String(text) => text.clone(),
             // Its parts may be secret.
             Value::Object(_) => "(a mapping)".to_owned(),
-            other => other.to_string(),
+            other => masked(other).to_string(),
         };
-        let is_data = path.starts_with("data") || path.starts_with("stringData");
         let has_password = [before, after].iter().any(|value| has_password(value));
-        if (self.is_secret && is_data) || may_be_secret(path) || has_password {
+        if self.holds == Holds::Secret || has_password {
             return Some(MASK.to_owned());
         }
         Some(cut(&text))
     }
 }
 
+/// Whether a mapping has the `name` of a variable whose value is secret.
+fn names_secret(map: &Map<String, Value>) -> bool {
+    let name = map.get("name").and_then(Value::as_str);
+    name.is_some_and(is_secret_name)
+}
+
 fn cut(text: &str) -> String {
     let text: String = text
         .chars()
         .map(|c| {
-            if c.is_control() && c != '\n' {
+            if is_obeyed(c) && c != '\n' {
                 '\u{fffd}'
             } else {
                 c
@@ -149,20 +194,6 @@ fn cut(text: &str) -> String {
     }
 }
 
-/// Whether the last name in a path is one whose values are secret: `containers[web].env[API_TOKEN].value`.
-fn may_be_secret(path: &str) -> bool {
-    let is_variable =
-        path.contains(".env[") || path.starts_with("data") || path.contains("annotations");
-    let named = path.rsplit(['[', '.']).find(|part| {
-        let part = part.trim_end_matches(']');
-        part != "value" && !part.is_empty()
-    });
-    let is_reference = path.contains(".valueFrom");
-    is_variable
-        && !is_reference
-        && named.is_some_and(|name| is_secret_name(name.trim_end_matches(']')))
-}
-
 /// Whether a variable or key of this name holds what is not shown.
 pub(super) fn is_secret_name(name: &str) -> bool {
     let name = name.to_ascii_uppercase();
@@ -173,11 +204,10 @@ pub(super) fn is_secret_name(name: &str) -> bool {
 pub(super) fn masked(value: &Value) -> Value {
     match value {
         Value::Object(map) => {
-            let named = map.get("name").and_then(Value::as_str);
-            let is_variable = named.is_some_and(is_secret_name);
+            let is_variable = names_secret(map);
             let members = map.iter().map(|(key, value)| {
                 let is_masked = key == "value" && is_variable;
-                let holds_texts = ["data", "stringData", "annotations"].contains(&key.as_str());
+                let holds_texts = HOLD_TEXTS.contains(&key.as_str());
                 let value = match value {
                     Value::Object(texts) if holds_texts => masked_texts(texts),
                     Value::String(_) if is_masked => Value::from(MASK),
@@ -347,6 +377,37 @@ mod tests {
             with_env("LEVEL", "b"),
         );
         assert_eq!(plain, ["spec.containers[web].env[LEVEL].value: a → b"]);
+    }
+
+    #[test]
+    fn a_name_that_says_secret_hides_what_is_below_it_whatever_its_form() {
+        let hidden = |kind, before: Value, after: Value| {
+            let shown = of(kind, before, after).join("\n");
+            assert!(!shown.contains("hunter2"), "{shown}");
+            assert!(shown.contains(MASK), "{shown}");
+        };
+        for key in [
+            "auth.json",
+            "password.txt",
+            "tls.key",
+            "password[0]",
+            "auth.value",
+        ] {
+            let data = |value: &str| json!({"data": {key: value}});
+            hidden(ObjectKind::ConfigMap, data("hunter2"), data("other"));
+        }
+        let pod = |container: Value| json!({"spec": {"containers": [container]}});
+        let args = |url: &str| pod(json!({"name": "c", "args": ["--database", url]}));
+        let with_url = args("postgres://u:hunter2@db/x");
+        hidden(ObjectKind::Pod, with_url, args("postgres://db/x"));
+        let twice = |value: &str| {
+            let variable = json!({"name": "API_TOKEN", "value": value});
+            pod(json!({"name": "c", "env": [variable, variable]}))
+        };
+        hidden(ObjectKind::Pod, twice("hunter2"), twice("other"));
+        // A list of mappings that becomes an empty one is shown as a whole.
+        let without = pod(json!({"name": "web", "env": []}));
+        hidden(ObjectKind::Pod, with_env("API_TOKEN", "hunter2"), without);
     }
 
     #[test]

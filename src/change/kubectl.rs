@@ -73,11 +73,9 @@ pub(super) fn command(step: &ChangeStep, operation: &Operation) -> String {
         }
         (_, Deed::Delete) => format!("delete {}", word(object)),
         (_, Deed::Create(manifest)) => {
-            let manifest = quote(manifest.to_string());
-            return format!(
-                "printf %s {manifest} | {}",
-                on("create --filename -", object)
-            );
+            let (manifest, note) = shown(manifest);
+            let create = on("create --filename -", object);
+            return format!("printf %s {manifest} | {create}{note}");
         }
         (_, Deed::Patch(patch)) => {
             let (patch, note) = shown(patch);
@@ -117,23 +115,35 @@ pub(super) fn undo(
             format!("rollout undo {} --to-revision={number}", word(object))
         }
         Deed::Patch(patch) => {
-            let back = inverse(patch, before?).to_string();
-            format!(
-                "patch {} --type merge --patch {}",
-                word(object),
-                quote(back)
-            )
+            let back = inverse(patch, before?);
+            if masked(&back) != back {
+                return Some(unshown(object));
+            }
+            let back = quote(back.to_string());
+            format!("patch {} --type merge --patch {back}", word(object))
         }
         Deed::Replace(_) => return None,
     };
     Some(on(&words, object))
 }
 
+/// The command that shows an object.
+pub(super) fn look(object: &ObjectName) -> String {
+    on(&format!("get {} --output yaml", word(object)), object)
+}
+
+/// What stands in the place of a command that would hold a value that may be secret: for a shell it is a comment.
+fn unshown(object: &ObjectName) -> String {
+    format!(
+        "# a value that was there may be secret and is not shown; a copy, before the change: {}",
+        keep(object)
+    )
+}
+
 /// The command that keeps a copy of what a step deletes.
 pub(super) fn keep(object: &ObjectName) -> String {
     let file = quote(format!("{}-{}.yaml", object.kind.word(), object.name));
-    let get = format!("get {} --output yaml", word(object));
-    format!("{} >{file}", on(&get, object))
+    format!("{} >{file}", look(object))
 }
 
 /// The merge patch that puts back what a patch changes. Lists are put back as a whole.
@@ -301,6 +311,51 @@ mod tests {
         for ((command, undo), expected, back) in cases {
             assert_eq!((command.as_str(), undo.as_deref()), (expected, back));
         }
+    }
+
+    #[test]
+    fn no_secret_of_a_new_object_is_printed() {
+        let step = json!({
+            "verb": "create",
+            "object": {"kind": "Pod", "namespace": "shop", "name": "p"},
+            "body": {"spec": {"containers": [{"name": "c", "image": "i", "env": [
+                {"name": "API_TOKEN", "value": "hunter2"},
+                {"name": "LEVEL", "value": "debug"},
+            ]}]}},
+        });
+        let (command, _) = printed(&step.to_string());
+        assert!(!command.contains("hunter2"), "{command}");
+        assert!(command.contains("debug"), "{command}");
+        assert!(
+            command.ends_with("# put the value in the place of (secret)"),
+            "{command}"
+        );
+    }
+
+    #[test]
+    fn no_old_secret_is_in_the_command_that_takes_a_step_back() {
+        let text = json!({"version": 1, "steps": [{
+            "verb": "patch",
+            "object": {"kind": "ConfigMap", "namespace": "shop", "name": "c"},
+            "patch": {"data": {"password": "new", "level": "info"}},
+        }]});
+        let plan = read_plan(&text.to_string(), Path::new("plan")).unwrap();
+        let back = |before: Value| {
+            let operation = Operation::of(&plan.steps[0], Some(&before), &[], "now").unwrap();
+            undo(&plan.steps[0], &operation, Some(&before), &[], false).unwrap()
+        };
+        let unshown = back(json!({"data": {"password": "hunter2", "level": "debug"}}));
+        assert!(!unshown.contains("hunter2"), "{unshown}");
+        assert!(
+            unshown.starts_with("# a value that was there may be secret"),
+            "{unshown}"
+        );
+        assert!(
+            unshown.contains("get configmap/c --output yaml"),
+            "{unshown}"
+        );
+        let shown = back(json!({"data": {"level": "debug"}}));
+        assert!(shown.starts_with("kubectl patch configmap/c"), "{shown}");
     }
 
     #[test]
