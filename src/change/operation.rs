@@ -79,7 +79,7 @@ impl Operation {
         }
         let live = live.ok_or_else(|| impossible(format!("there is no {object}")))?;
         if let ChangeAction::Expose(expose) = &step.action {
-            return exposed(object, expose, live);
+            return exposed(step, expose, live);
         }
         let deed = match &step.action {
             ChangeAction::Scale(scale) => Deed::Patch(scaled(object, scale, live)?),
@@ -270,20 +270,16 @@ fn with_resources(set: &SetResources, live: &Value) -> Found<Value> {
     Ok(patched(list, found, json!({"resources": resources})))
 }
 
-fn exposed(object: &ObjectName, expose: &Expose, live: &Value) -> Found<Operation> {
+fn exposed(step: &ChangeStep, expose: &Expose, live: &Value) -> Found<Operation> {
     let selector = &live["spec"]["selector"]["matchLabels"];
     if selector.as_object().is_none_or(Map::is_empty) {
-        let what = format!("{object} selects its pods by expressions, which a Service cannot");
+        let what = format!(
+            "{} selects its pods by expressions, which a Service cannot",
+            step.object
+        );
         return Err(impossible(what));
     }
-    let target = ObjectName {
-        kind: ObjectKind::Service,
-        namespace: object.namespace.clone(),
-        name: expose
-            .service
-            .clone()
-            .unwrap_or_else(|| object.name.clone()),
-    };
+    let target = step.target();
     let port = json!({
         "port": expose.port,
         "targetPort": expose.target_port.unwrap_or(expose.port),

@@ -184,6 +184,59 @@ pub struct Expose {
     pub service: Option<String>,
 }
 
+impl ChangeStep {
+    /// The object that the step writes: its own, or the Service of an `expose`.
+    pub(super) fn target(&self) -> ObjectName {
+        match &self.action {
+            ChangeAction::Expose(expose) => ObjectName {
+                kind: ObjectKind::Service,
+                namespace: self.object.namespace.clone(),
+                name: match &expose.service {
+                    Some(service) => service.clone(),
+                    None => self.object.name.clone(),
+                },
+            },
+            _ => self.object.clone(),
+        }
+    }
+
+    /// Whether one of two steps writes an object that the other writes or goes by. The preview shows each step on the
+    /// objects as they are, so the second of the two would do something else than it shows.
+    pub(super) fn clashes_with(&self, other: &Self) -> bool {
+        let (own, others) = (self.target(), other.target());
+        own == others || own == other.object || others == self.object
+    }
+}
+
+impl ChangePlan {
+    /// Two steps that do not go into one plan, as a sentence that names both: those with an earlier step that
+    /// [clash](ChangeStep::clashes_with) with the step at a place.
+    pub(super) fn clash(steps: &[Option<&ChangeStep>], at: usize) -> Option<String> {
+        let step = (*steps.get(at)?)?;
+        let earlier = steps.iter().take(at).enumerate();
+        let (first, other) = earlier
+            .filter_map(|(first, other)| Some((first, (*other)?)))
+            .find(|(_, other)| step.clashes_with(other))?;
+        let said = |at: usize, step: &ChangeStep| {
+            format!(
+                "step {}, `{}` of {}",
+                at + 1,
+                step.action.verb(),
+                step.object
+            )
+        };
+        Some(format!(
+            "{}, and {} write the same object, or one that the other goes by",
+            said(first, other),
+            said(at, step)
+        ))
+    }
+}
+
+/// What to do about a clash.
+pub(super) const OF_CLASH: &str =
+    "a plan shows what each step changes as things are now: say it in one step, or in two plans";
+
 impl ChangeAction {
     /// Every verb, as plans have it.
     pub const VERBS: &'static [&'static str] = &[

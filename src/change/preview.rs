@@ -18,7 +18,7 @@ use super::kind::ObjectKind;
 use super::kubectl;
 use super::look::{SeenObjects, bound, forbidden, look, operation, refused, with_label};
 use super::operation::{Deed, Operation};
-use super::plan::{ChangeAction, ChangePlan, ChangeStep, ObjectName};
+use super::plan::{ChangeAction, ChangePlan, ChangeStep, OF_CLASH, ObjectName};
 use super::risk::{ChangeRisk, risk};
 use super::scope::ChangeScope;
 use crate::cluster::namespace::made_for;
@@ -98,7 +98,12 @@ pub async fn preview(
         planned: vec![],
     };
     let (mut steps, mut problems) = (vec![], vec![]);
+    let all: Vec<_> = plan.steps.iter().map(Some).collect();
     for (at, step) in plan.steps.iter().enumerate() {
+        if let Some(what) = ChangePlan::clash(&all, at) {
+            problems.push(Error::new(Code::ChangeInvalid, what).hint(OF_CLASH));
+            continue;
+        }
         match draft.step(step).await {
             Ok(found) => steps.push(found),
             Err(error) => problems.push(numbered(error, at, plan)),
@@ -185,27 +190,22 @@ impl Draft<'_> {
         }
     }
 
-    /// What an object waits for that an earlier step makes: itself, or its namespace.
+    /// The namespace that an earlier step makes, and an object in it waits for.
     fn waits_for(&self, object: &ObjectName) -> Option<String> {
-        let makes = |made: &ObjectName| {
-            *made == *object
-                || made.namespace.is_none() && Some(&made.name) == object.namespace.as_ref()
-        };
-        let step = self.planned.iter().find(|step| makes(&step.object))?;
+        let namespace = object.namespace.as_ref()?;
+        let step = self
+            .planned
+            .iter()
+            .find(|made| made.object.namespace.is_none() && made.object.name == *namespace)?;
         Some(format!(
             "the API server tries it when {} is there",
             step.object
         ))
     }
 
-    /// A step on what is not there yet.
+    /// A step in a namespace that is not there yet: nothing but a `create` has a request there.
     async fn untried(&self, step: &ChangeStep, untried: String) -> Result<StepPreview> {
-        let made = self.planned.iter().find(|made| made.object == step.object);
-        let live = made.and_then(|made| match &made.action {
-            ChangeAction::Create(create) => Some(super::body::manifest(&made.object, create)),
-            _ => None,
-        });
-        let operation = operation(step, live.as_ref(), &[])?;
+        let operation = operation(step, None, &[])?;
         let right = Right {
             verb: operation.deed.right(),
             object: operation.target.clone(),
@@ -226,16 +226,14 @@ impl Draft<'_> {
         }
         let diff = match &operation.deed {
             Deed::Create(manifest) => new_fields(operation.target.kind, manifest),
-            Deed::Patch(patch) => differences(operation.target.kind, &json!({}), patch),
-            Deed::Replace(_) | Deed::Delete => vec![],
+            Deed::Patch(_) | Deed::Replace(_) | Deed::Delete => vec![],
         };
-        let (risk, why) = risk(step, &operation, live.as_ref(), &diff);
-        let is_deletion = operation.deed == Deed::Delete;
+        let (risk, why) = risk(step, &operation, None, &diff);
         Ok(StepPreview {
             verb: step.action.verb(),
             reason: step.reason.clone(),
-            undo: kubectl::undo(step, &operation, live.as_ref(), &[], false),
-            keep: is_deletion.then(|| kubectl::keep(&operation.target)),
+            undo: kubectl::undo(step, &operation, None, &[], false),
+            keep: None,
             kubectl: kubectl::command(step, &operation),
             object: step.object.clone(),
             writes: written(step, &operation),

@@ -10,10 +10,11 @@ use serde_json::{Map, Value};
 
 use super::arguments;
 use super::names::object_name;
-use super::plan::{ChangeAction, ChangePlan, ChangeStep, MOST_STEPS, PLAN_VERSION};
+use super::plan::{ChangeAction, ChangePlan, ChangeStep, MOST_STEPS, OF_CLASH, PLAN_VERSION};
 use crate::config::did_you_mean;
 use crate::error::{Code, Error, Errors, Result};
 use crate::release::lined::LinedYaml;
+use crate::ui::is_obeyed;
 
 /// A longer text is refused before it is read.
 const MOST_BYTES: usize = 1024 * 1024;
@@ -133,41 +134,15 @@ fn plan(document: &Value, problems: &mut PlanProblems<'_>) -> ChangePlan {
     let steps: Vec<_> = steps
         .map(|(at, value)| step(value, &below(&path, at), problems))
         .collect();
-    for (at, twice) in steps.iter().enumerate() {
-        if let Some(twice) = twice
-            .as_ref()
-            .filter(|step| is_repeated(step, &steps[..at]))
-        {
-            let what = format!(
-                "`{}` of {} is there twice",
-                twice.action.verb(),
-                twice.object
-            );
-            let hint =
-                "a plan shows what each step changes as things are now, so say it in one step"
-                    .to_owned();
-            problems.add(&below(&path, at), what, Some(hint));
+    let all: Vec<_> = steps.iter().map(Option::as_ref).collect();
+    for at in 0..all.len() {
+        if let Some(what) = ChangePlan::clash(&all, at) {
+            problems.add(&below(&path, at), what, Some(OF_CLASH.to_owned()));
         }
     }
     ChangePlan {
         steps: steps.into_iter().flatten().collect(),
     }
-}
-
-/// Whether an earlier step does the same with the same object and container.
-fn is_repeated(step: &ChangeStep, earlier: &[Option<ChangeStep>]) -> bool {
-    let container = |step: &ChangeStep| match &step.action {
-        ChangeAction::SetImage(set) => set.container.clone(),
-        ChangeAction::SetEnv(set) => set.container.clone(),
-        ChangeAction::SetResources(set) => set.container.clone(),
-        ChangeAction::Expose(expose) => expose.service.clone(),
-        _ => None,
-    };
-    earlier.iter().flatten().any(|other| {
-        other.object == step.object
-            && other.action.verb() == step.action.verb()
-            && container(other) == container(step)
-    })
 }
 
 fn step(value: &Value, path: &[String], problems: &mut PlanProblems<'_>) -> Option<ChangeStep> {
@@ -277,7 +252,7 @@ impl Arguments<'_, '_, '_> {
 /// A text of a plan in a message: without control characters, and not at any length.
 pub(super) fn shown(text: &str) -> String {
     const MOST: usize = 80;
-    let plain = |c: char| if c.is_control() { '\u{fffd}' } else { c };
+    let plain = |c: char| if is_obeyed(c) { '\u{fffd}' } else { c };
     let mut short: String = text.chars().take(MOST).map(plain).collect();
     if text.chars().count() > MOST {
         short.push('…');

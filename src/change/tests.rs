@@ -110,7 +110,7 @@ fn all_problems_of_a_plan_are_told_with_their_lines() {
 fn a_plan_is_read_back_as_it_was_written() {
     let text = json!({"version": 1, "steps": [
         {"verb": "scale", "replicas": "+2", "object": {"kind": "Deployment", "namespace": "shop", "name": "web"}, "reason": "load"},
-        {"verb": "roll-back", "revision": 3, "object": {"kind": "Deployment", "namespace": "shop", "name": "web"}},
+        {"verb": "roll-back", "revision": 3, "object": {"kind": "Deployment", "namespace": "shop", "name": "api"}},
         {"verb": "create", "body": {"data": {"a": "b"}}, "object": {"kind": "ConfigMap", "namespace": "shop", "name": "c"}},
         {"verb": "create", "object": {"kind": "Namespace", "name": "new"}},
     ]});
@@ -119,15 +119,58 @@ fn a_plan_is_read_back_as_it_was_written() {
 }
 
 #[test]
-fn the_same_step_twice_and_a_verb_that_only_looks_are_refused() {
-    let step = json!({"verb": "restart", "object": {"kind": "Deployment", "namespace": "shop", "name": "web"}});
-    let twice = json!({"version": 1, "steps": [step, step]}).to_string();
-    let error = read_plan(&twice, Path::new("plan")).unwrap_err();
-    assert_eq!(
-        error.0[0].message,
-        "`restart` of deployment/web is there twice"
+fn two_steps_on_one_object_are_refused_with_the_names_of_both() {
+    let of = |verb: &str, kind: &str, name: &str, more: Value| {
+        let mut step = more;
+        step["verb"] = json!(verb);
+        step["object"] = json!({"kind": kind, "namespace": "shop", "name": name});
+        step
+    };
+    let scale = of("scale", "Deployment", "web", json!({"replicas": "x2"}));
+    let image = of("set-image", "Deployment", "web", json!({"image": ":2"}));
+    let expose = of("expose", "Deployment", "web", json!({"port": 80}));
+    let service = of("delete", "Service", "web", json!({}));
+    let data = json!({"body": {"data": {"a": "b"}}});
+    let create = of("create", "ConfigMap", "c", data);
+    let label = of("label", "ConfigMap", "c", json!({"set": {"a": "b"}}));
+    for (first, second) in [
+        (&scale, &image),
+        (&scale, &scale),
+        (&scale, &expose),
+        (&expose, &scale),
+        (&expose, &service),
+        (&service, &expose),
+        (&create, &label),
+    ] {
+        let plan = json!({"version": 1, "steps": [first, second]}).to_string();
+        let message = read_plan(&plan, Path::new("plan")).unwrap_err().0[0]
+            .message
+            .clone();
+        for (at, step) in [(1, first), (2, second)] {
+            let (verb, name) = (&step["verb"], &step["object"]["name"]);
+            let part = format!("step {at}, `{}` of ", verb.as_str().unwrap());
+            assert!(message.contains(&part), "{message}");
+            assert!(
+                message.contains(&format!("/{}", name.as_str().unwrap())),
+                "{message}"
+            );
+        }
+    }
+    let other = of(
+        "expose",
+        "Deployment",
+        "web",
+        json!({"port": 81, "service": "b"}),
     );
-    let get = twice.replace("restart", "get");
-    let error = read_plan(&get, Path::new("plan")).unwrap_err();
+    let plan = json!({"version": 1, "steps": [expose, other, create, scale]}).to_string();
+    assert_eq!(read_plan(&plan, Path::new("plan")).unwrap_err().0.len(), 1);
+}
+
+#[test]
+fn a_verb_that_only_looks_is_refused() {
+    let get = json!({"version": 1, "steps": [
+        {"verb": "get", "object": {"kind": "Deployment", "namespace": "shop", "name": "web"}},
+    ]});
+    let error = read_plan(&get.to_string(), Path::new("plan")).unwrap_err();
     assert!(error.0[0].message.contains("only looks"), "{error:?}");
 }
