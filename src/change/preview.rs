@@ -20,6 +20,7 @@ use super::look::{SeenObjects, bound, forbidden, look, operation, refused, with_
 use super::operation::{Deed, Operation};
 use super::plan::{ChangeAction, ChangePlan, ChangeStep, OF_CLASH, ObjectName};
 use super::risk::{ChangeRisk, risk};
+use super::role::keeps_to_role;
 use super::scope::ChangeScope;
 use crate::cluster::namespace::made_for;
 use crate::config::{AskRole, Project};
@@ -211,6 +212,7 @@ impl Draft<'_> {
             object: operation.target.clone(),
         };
         // In a namespace that is not there nobody has rights yet.
+        keeps_to_role(self.access.role, step, &operation, None, &Value::Null)?;
         let is_new = right
             .object
             .namespace
@@ -284,6 +286,7 @@ impl Draft<'_> {
             return Err(Error::new(Code::ChangeRefused, what));
         }
         widened(before, after)?;
+        keeps_to_role(self.access.role, step, &operation, before, after)?;
         let (risk, why) = risk(step, &operation, before, &diff);
         let replaces_pods = diff
             .iter()

@@ -10,8 +10,12 @@ use kube::api::{Api, DynamicObject, Patch, PatchParams};
 use kube::core::{ApiResource, GroupVersionKind};
 use serde_json::{Value, json};
 
+use super::body::of_admins;
 use super::kind::ObjectKind;
+use super::operation::{Deed, Operation};
+use super::plan::{ChangeAction, ChangeStep};
 use crate::config::AskRole;
+use crate::error::{Code, Error, Result};
 
 const RBAC: &str = "rbac.authorization.k8s.io";
 /// Who may make and remove namespaces beside the project's.
@@ -170,9 +174,82 @@ async fn apply(client: &Client, object: &Value) -> kube::Result<()> {
     api.patch(name, &by, &Patch::Apply(object)).await.map(drop)
 }
 
+/// A role that may neither see Secrets nor be another account gives that to no pod either: the pod would show it.
+/// `after` is the object by the dry run of a patch.
+///
+/// # Errors
+/// [`Code::ChangeForbidden`], with what the step gives to its pods.
+pub(super) fn keeps_to_role(
+    role: AskRole,
+    step: &ChangeStep,
+    operation: &Operation,
+    before: Option<&Value>,
+    after: &Value,
+) -> Result<()> {
+    let given = match (&step.action, &operation.deed) {
+        _ if role == AskRole::Admin => return Ok(()),
+        // The API server itself adds an account and its pull secrets.
+        (ChangeAction::Create(_), Deed::Create(manifest)) => of_admins(manifest),
+        (ChangeAction::Patch(_), _) => of_admins(after),
+        _ => return Ok(()),
+    };
+    let had = before.map(of_admins).unwrap_or_default();
+    let new: Vec<_> = given.difference(&had).collect();
+    if new.is_empty() {
+        return Ok(());
+    }
+    let message = format!(
+        "the role `{}` gives a pod neither Secrets nor another ServiceAccount than `default`",
+        role.word()
+    );
+    let error = Error::new(Code::ChangeForbidden, message);
+    let error = new.into_iter().fold(error, Error::evidence);
+    Err(error.hint("in devk.yaml: ask: {role: admin}"))
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::change::read_plan;
+
+    /// Whether a role may take a step on a Deployment, with what the dry run makes of it.
+    fn keeps(role: AskRole, step: Value, before: Option<&Value>, after: &Value) -> bool {
+        let mut step = step;
+        step["object"] = json!({"kind": "Deployment", "namespace": "shop", "name": "web"});
+        let plan = json!({"version": 1, "steps": [step]}).to_string();
+        let plan = read_plan(&plan, std::path::Path::new("plan")).unwrap();
+        let operation = Operation::of(&plan.steps[0], before, &[], "now").unwrap();
+        keeps_to_role(role, &plan.steps[0], &operation, before, after).is_ok()
+    }
+
+    fn deployment(env_from: &[&str]) -> Value {
+        let env_from: Vec<_> = env_from
+            .iter()
+            .map(|name| json!({"secretRef": {"name": name}}))
+            .collect();
+        let container = json!({"name": "c", "image": "i", "envFrom": env_from});
+        let template =
+            json!({"metadata": {"labels": {"a": "b"}}, "spec": {"containers": [container]}});
+        json!({"kind": "Deployment", "spec": {"selector": {"matchLabels": {"a": "b"}}, "template": template}})
+    }
+
+    #[test]
+    fn only_an_admin_gives_a_pod_what_only_an_admin_sees() {
+        let create = |env_from: &[&str]| json!({"verb": "create", "body": {"spec": deployment(env_from)["spec"]}});
+        let may = |role, env_from: &[&str]| keeps(role, create(env_from), None, &Value::Null);
+        assert!(may(AskRole::Operator, &[]));
+        assert!(!may(AskRole::Operator, &["db"]));
+        assert!(may(AskRole::Admin, &["db"]));
+    }
+
+    #[test]
+    fn a_patch_gives_what_the_pod_had_and_no_more() {
+        let patch = || json!({"verb": "patch", "patch": {"spec": {"minReadySeconds": 1}}});
+        let had = deployment(&["db"]);
+        let may = |after: &Value| keeps(AskRole::Operator, patch(), Some(&had), after);
+        assert!(may(&had));
+        assert!(!may(&deployment(&["db", "mail"])));
+    }
 
     fn may(role: AskRole, verb: &str, kind: ObjectKind) -> bool {
         rules(role).iter().any(|rule| {
