@@ -49,6 +49,7 @@ pub(super) fn risk(
         (ChangeAction::Scale(_), Deed::Patch(patch)) => {
             let (old, new) = (before.map_or(0, replicas), replicas(patch));
             match new {
+                _ if new < old && loses_claims(before) => LOST_CLAIMS,
                 0 => (Disruptive, "no pod is left"),
                 _ if new < old => (Disruptive, "pods end"),
                 _ => (Reversible, "pods are added"),
@@ -57,11 +58,7 @@ pub(super) fn risk(
         (_, Deed::Delete) => deleted(kind, before),
         (_, Deed::Create(_)) => created(kind),
         (ChangeAction::Restart(_), _) => (Disruptive, "every pod is replaced"),
-        _ if templates(changes) => (
-            Disruptive,
-            "the pod template changes, so every pod is replaced",
-        ),
-        _ => patched(kind, changes),
+        _ => patched(kind, before, changes),
     };
     (risk, why.to_owned())
 }
@@ -89,8 +86,27 @@ fn deleted(kind: ObjectKind, before: Option<&Value>) -> (ChangeRisk, &'static st
     }
 }
 
+/// The claims of a StatefulSet go with the pods that a smaller count ends.
+fn loses_claims(before: Option<&Value>) -> bool {
+    let policy = before.map(|live| &live["spec"]["persistentVolumeClaimRetentionPolicy"]);
+    policy.is_some_and(|policy| policy["whenScaled"] == "Delete")
+}
+
+const LOST_CLAIMS: (ChangeRisk, &str) = (
+    ChangeRisk::Destructive,
+    "pods end, and their claims go with the data",
+);
+
 const fn created(kind: ObjectKind) -> (ChangeRisk, &'static str) {
     match kind {
+        ObjectKind::Pod | ObjectKind::Deployment | ObjectKind::StatefulSet => (
+            ChangeRisk::Disruptive,
+            "it runs a program, and Services that select its labels send traffic to it",
+        ),
+        ObjectKind::Ingress => (
+            ChangeRisk::Disruptive,
+            "it lets traffic in, and may take that of another one",
+        ),
         ObjectKind::Job | ObjectKind::CronJob => (
             ChangeRisk::Disruptive,
             "it runs a program, and what that does stays",
@@ -115,35 +131,72 @@ const fn created(kind: ObjectKind) -> (ChangeRisk, &'static str) {
     }
 }
 
-fn patched(kind: ObjectKind, changes: &[FieldChange]) -> (ChangeRisk, &'static str) {
+fn patched(
+    kind: ObjectKind,
+    before: Option<&Value>,
+    changes: &[FieldChange],
+) -> (ChangeRisk, &'static str) {
+    use ChangeRisk::{Destructive, Disruptive, Reversible};
     let is_metadata = |change: &FieldChange| change.path.starts_with("metadata.");
+    let touches = |path: &str| changes.iter().any(|change| is_below(change, path));
     match kind {
-        _ if changes.iter().all(is_metadata) => (
-            ChangeRisk::Reversible,
-            "labels and annotations of the object alone",
+        _ if HISTORY.iter().any(|path| touches(path)) => (
+            Destructive,
+            "what is kept of the past may go, and nothing brings it back",
         ),
-        ObjectKind::PersistentVolumeClaim => (
-            ChangeRisk::Destructive,
-            "a volume can grow and never shrink",
-        ),
-        ObjectKind::Service | ObjectKind::Ingress | ObjectKind::NetworkPolicy => {
-            (ChangeRisk::Disruptive, "traffic goes elsewhere, or stops")
+        _ if shrinks(changes) && loses_claims(before) => LOST_CLAIMS,
+        ObjectKind::PersistentVolumeClaim if !changes.iter().all(is_metadata) => {
+            (Destructive, "a volume can grow and never shrink")
         }
+        _ if touches("spec.template") => (
+            Disruptive,
+            "the pod template changes, so every pod is replaced",
+        ),
+        _ if touches("spec.updateStrategy") => (
+            Disruptive,
+            "pods of an earlier template may be replaced from then on",
+        ),
+        _ if changes.iter().any(unpauses) => {
+            (Disruptive, "what waited for the end of the pause rolls out")
+        }
+        ObjectKind::Pod | ObjectKind::ReplicaSet if touches("metadata.labels") => (
+            Disruptive,
+            "Services, policies and controllers find pods by their labels",
+        ),
+        ObjectKind::Service | ObjectKind::Ingress => {
+            (Disruptive, "traffic goes elsewhere, or stops")
+        }
+        _ if changes.iter().all(is_metadata) => {
+            (Reversible, "labels and annotations of the object alone")
+        }
+        ObjectKind::NetworkPolicy => (Disruptive, "traffic goes elsewhere, or stops"),
         ObjectKind::ConfigMap => (
-            ChangeRisk::Disruptive,
+            Disruptive,
             "programs that read it behave differently, some from their next start on",
         ),
         _ if kind.has_template() && !shrinks(changes) => {
-            (ChangeRisk::Reversible, "running pods stay as they are")
+            (Reversible, "running pods stay as they are")
         }
-        _ => (ChangeRisk::Disruptive, "what runs behaves differently"),
+        _ => (Disruptive, "what runs behaves differently"),
     }
 }
 
-fn templates(changes: &[FieldChange]) -> bool {
-    changes
-        .iter()
-        .any(|change| change.path.starts_with("spec.template"))
+/// How much is kept of what was: the controllers delete the rest.
+const HISTORY: &[&str] = &[
+    "spec.revisionHistoryLimit",
+    "spec.ttlSecondsAfterFinished",
+    "spec.successfulJobsHistoryLimit",
+    "spec.failedJobsHistoryLimit",
+];
+
+/// Whether a change is of a field, or of one below it.
+fn is_below(change: &FieldChange, path: &str) -> bool {
+    let rest = change.path.strip_prefix(path);
+    rest.is_some_and(|rest| rest.is_empty() || rest.starts_with(['.', '[']))
+}
+
+fn unpauses(change: &FieldChange) -> bool {
+    change.path == "spec.paused" && change.after.as_deref() != Some("true")
 }
 
 /// Fewer replicas by a patch.
@@ -254,6 +307,87 @@ mod tests {
             of(&grow, live(), &["spec.resources.requests.storage"]),
             ChangeRisk::Destructive
         );
+    }
+
+    /// The risk of a patch with one change.
+    fn of_patch(kind: ObjectKind, before: Value, path: &str, after: &str) -> ChangeRisk {
+        let changes = [FieldChange {
+            path: path.to_owned(),
+            before: Some("3".to_owned()),
+            after: Some(after.to_owned()),
+        }];
+        patched(kind, Some(&before), &changes).0
+    }
+
+    #[test]
+    fn a_patch_has_the_risk_of_what_a_controller_makes_of_it() {
+        use ChangeRisk::{Destructive, Disruptive, Reversible};
+        use ObjectKind::{
+            CronJob, Deployment, Ingress, Job, Pod, ReplicaSet, Service, StatefulSet,
+        };
+        for (kind, path, after, expected) in [
+            (
+                StatefulSet,
+                "spec.updateStrategy.type",
+                "RollingUpdate",
+                Disruptive,
+            ),
+            (Deployment, "spec.paused", "false", Disruptive),
+            (Deployment, "spec.paused", "true", Reversible),
+            (Deployment, "spec.revisionHistoryLimit", "0", Destructive),
+            (Job, "spec.ttlSecondsAfterFinished", "0", Destructive),
+            (CronJob, "spec.failedJobsHistoryLimit", "0", Destructive),
+            (Pod, "metadata.labels.app", "x", Disruptive),
+            (ReplicaSet, "metadata.labels.app", "x", Disruptive),
+            (Pod, "metadata.annotations.a", "x", Reversible),
+            (Ingress, "metadata.annotations.a", "x", Disruptive),
+            (Service, "metadata.labels.a", "x", Disruptive),
+            (Deployment, "metadata.labels.a", "x", Reversible),
+        ] {
+            assert_eq!(
+                of_patch(kind, json!({}), path, after),
+                expected,
+                "{kind} {path}"
+            );
+        }
+    }
+
+    #[test]
+    fn fewer_replicas_are_destructive_where_the_claims_go_with_them() {
+        let set = |when: &str| json!({"spec": {"replicas": 3, "persistentVolumeClaimRetentionPolicy": {"whenScaled": when}}});
+        let scale = |count: u32| step("scale", "StatefulSet", &format!(r#", "replicas": {count}"#));
+        assert_eq!(
+            of(&scale(1), Some(set("Delete")), &[]),
+            ChangeRisk::Destructive
+        );
+        assert_eq!(
+            of(&scale(0), Some(set("Delete")), &[]),
+            ChangeRisk::Destructive
+        );
+        assert_eq!(
+            of(&scale(4), Some(set("Delete")), &[]),
+            ChangeRisk::Reversible
+        );
+        assert_eq!(
+            of(&scale(1), Some(set("Retain")), &[]),
+            ChangeRisk::Disruptive
+        );
+        let kind = ObjectKind::StatefulSet;
+        let by_patch = of_patch(kind, set("Delete"), "spec.replicas", "1");
+        assert_eq!(by_patch, ChangeRisk::Destructive);
+    }
+
+    #[test]
+    fn a_new_program_and_a_new_way_in_are_disruptive() {
+        for kind in [
+            ObjectKind::Pod,
+            ObjectKind::Deployment,
+            ObjectKind::StatefulSet,
+            ObjectKind::Ingress,
+        ] {
+            assert_eq!(created(kind).0, ChangeRisk::Disruptive, "{kind}");
+        }
+        assert_eq!(created(ObjectKind::ConfigMap).0, ChangeRisk::Reversible);
     }
 
     #[test]
