@@ -309,6 +309,12 @@ pub(super) fn is_forbidden(error: &kube::Error) -> bool {
     matches!(error, kube::Error::Api(status) if status.code == 403)
 }
 
+/// Whether the API server says that it did not do it. What it says of its own failures, and a lost answer, leave that
+/// open.
+pub(super) fn is_refusal(error: &kube::Error) -> bool {
+    matches!(error, kube::Error::Api(status) if (400..500).contains(&status.code))
+}
+
 pub(super) fn unreachable(error: &kube::Error) -> Error {
     let message = "the cluster's API server refused a request";
     let error = Error::new(Code::ClusterUnreachable, message).evidence(words(error));
@@ -325,5 +331,26 @@ pub(super) fn version(live: Option<&Value>) -> Value {
             "uid": live["metadata"]["uid"],
             "content": super::diff::content(live),
         }),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use kube::core::Status;
+
+    use super::*;
+
+    #[test]
+    fn only_what_the_api_server_declines_was_certainly_not_done() {
+        let of =
+            |code: u16| kube::Error::Api(Box::new(Status::failure("no", "Reason").with_code(code)));
+        for code in [403, 409, 422, 429] {
+            assert!(is_refusal(&of(code)), "{code}");
+        }
+        for code in [500, 504] {
+            assert!(!is_refusal(&of(code)), "{code}");
+        }
+        let lost = kube::Error::ReadEvents(std::io::ErrorKind::ConnectionReset.into());
+        assert!(!is_refusal(&lost));
     }
 }

@@ -2,13 +2,16 @@
 //! that the preview saw. The first failure ends it; what was done, what was not, and how to take it back is told.
 
 use std::collections::BTreeMap;
+use std::time::Duration;
 
 use serde::Serialize;
 use serde_json::Value;
 
-use super::access::{ChangeAccess, is_conflict};
+use super::access::{ChangeAccess, is_conflict, is_refusal, words};
+use super::body::template;
 use super::diff::content;
 use super::look::{bound, look, refused, with_label};
+use super::operation::{Deed, Operation};
 use super::plan::{ChangeAction, ObjectName};
 use super::preview::{ChangePreview, StepPreview};
 use crate::error::{Code, Error, Result};
@@ -16,6 +19,10 @@ use crate::ui::event::Reporter;
 
 /// So often a write is tried again whose object got another version and no other content.
 const TRIES: usize = 10;
+/// So often devk looks whether a write was done whose answer was lost.
+const LOOKS: usize = 3;
+/// Before each of these looks: the write may be on its way.
+const PAUSE: Duration = Duration::from_secs(1);
 
 /// How a step ended.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
@@ -23,6 +30,8 @@ const TRIES: usize = 10;
 pub enum StepEnd {
     Done,
     Failed,
+    /// The API server's answer was lost, and the object does not say whether the step was done.
+    Unknown,
     NotBegun,
 }
 
@@ -33,7 +42,7 @@ pub struct ExecutedStep {
     pub object: ObjectName,
     pub end: StepEnd,
     pub error: Option<Error>,
-    /// The command that takes the step back; None if it was not done, or nothing does.
+    /// The command that takes the step back; None if it was certainly not done, or nothing does.
     pub undo: Option<String>,
     /// What was found afterwards: `2 of 2 replicas are ready`, `gone`; None if the step was not done.
     pub found: Option<String>,
@@ -86,13 +95,20 @@ pub async fn execute(
                     executed.end = StepEnd::Done;
                     executed.undo.clone_from(&step.undo);
                 }
-                Err(mut error) => {
+                Err(Undone::Failed(mut error)) => {
                     // Something of the plan was done.
                     if !steps.is_empty() {
                         error.code = Code::ChangeFailed;
                     }
                     shown.failed(error.clone());
                     executed.end = StepEnd::Failed;
+                    executed.error = Some(error);
+                    is_stopped = true;
+                }
+                Err(Undone::Unknown(error)) => {
+                    shown.failed(error.clone());
+                    executed.end = StepEnd::Unknown;
+                    executed.undo.clone_from(&step.undo);
                     executed.error = Some(error);
                     is_stopped = true;
                 }
@@ -108,57 +124,123 @@ pub async fn execute(
     (outcome, written)
 }
 
+/// Why a step is not known as done.
+enum Undone {
+    Failed(Error),
+    Unknown(Error),
+}
+
+impl From<Error> for Undone {
+    fn from(error: Error) -> Self {
+        Self::Failed(error)
+    }
+}
+
 async fn one(
     access: &ChangeAccess,
     step: &StepPreview,
     written: &mut WrittenObjects,
-) -> Result<()> {
+) -> Result<(), Undone> {
     let mut tries = 0;
-    loop {
+    let (operation, after) = loop {
         tries += 1;
         let (seen, operation) = look(access, &step.step).await?;
-        let own = [&step.step.object, &operation.target];
-        let is_own = own.iter().any(|object| written.contains_key(*object));
-        let is_same = match is_own {
-            // Only this plan may have changed it since.
-            true => own.iter().all(|object| {
-                let live = match *object == &operation.target {
-                    true => seen.before.as_ref(),
-                    false => seen.live.as_ref(),
-                };
-                let wrote = written.get(*object);
-                wrote.is_none_or(|wrote| live.is_some_and(|live| is_as_written(wrote, live)))
-            }),
-            false => {
-                let is_new = step.untried.is_some() && seen.before.is_none();
-                is_new || bound(&seen, &step.step, &operation) == step.version
-            }
-        };
+        let is_new = step.untried.is_some() && seen.before.is_none();
+        let is_same = is_new || bound(&seen, &step.step, &operation) == step.version;
         if !is_same {
-            return Err(moved(&step.step.object));
+            return Err(moved(&step.step.object).into());
         }
         let made = with_label(&step.step, &operation, &access.project);
         let operation = made.unwrap_or(operation);
-        match access.send(&operation, seen.before.as_ref(), false).await {
+        let before = seen.before.as_ref();
+        match access.send(&operation, before, false).await {
+            Ok(after) => break (operation, after),
             // Its status may have changed since the look; the next look shows whether that was all.
-            Err(e) if is_conflict(&e) && tries < TRIES && seen.before.is_some() => {}
-            Err(e) if is_conflict(&e) => return Err(moved(&step.step.object)),
-            Err(e) => {
+            Err(e) if is_conflict(&e) && tries < TRIES && before.is_some() => {}
+            Err(e) if is_conflict(&e) => return Err(moved(&step.step.object).into()),
+            Err(e) if is_refusal(&e) => {
                 let mut error = refused(access, &e, &step.step, &operation).await?;
                 if error.code == Code::ChangeRefused {
                     error.code = Code::ChangeFailed;
                 }
-                return Err(error);
+                return Err(error.into());
             }
-            Ok(after) => {
-                written.insert(operation.target.clone(), after);
-                let is_namespace = operation.target.namespace.is_none();
-                if is_namespace && matches!(step.step.action, ChangeAction::Create(_)) {
-                    access.enter(&operation.target.name).await?;
-                }
-                return Ok(());
-            }
+            Err(e) => match found_done(access, &operation, before).await {
+                Some(after) => break (operation, after),
+                None => return Err(Undone::Unknown(unanswered(step, &e))),
+            },
         }
+    };
+    written.insert(operation.target.clone(), after);
+    let is_namespace = operation.target.namespace.is_none();
+    if is_namespace && matches!(step.step.action, ChangeAction::Create(_)) {
+        access.enter(&operation.target.name).await?;
+    }
+    Ok(())
+}
+
+/// Looks whether a write was done whose answer was lost: the object as it then is.
+async fn found_done(
+    access: &ChangeAccess,
+    operation: &Operation,
+    before: Option<&Value>,
+) -> Option<Value> {
+    for _ in 0..LOOKS {
+        tokio::time::sleep(PAUSE).await;
+        if let Ok(live) = access.live(&operation.target).await
+            && is_done(&operation.deed, before, live.as_ref())
+        {
+            return Some(live.unwrap_or_default());
+        }
+    }
+    None
+}
+
+fn unanswered(step: &StepPreview, cause: &kube::Error) -> Error {
+    let (verb, object) = (step.verb, &step.object);
+    let message = format!(
+        "the API server's answer to {verb} of {object} was lost: it may be done, or be done yet"
+    );
+    let error = Error::new(Code::ChangeFailed, message).evidence(words(cause));
+    let look = super::kubectl::look(&step.operation.target);
+    match &step.undo {
+        Some(undo) => error.hint(format!("{look}    # if it was done: {undo}")),
+        None => error.hint(look),
+    }
+}
+
+/// Whether a write shows in an object. Where what was sent cannot be recognised in what is there the answer is no.
+fn is_done(deed: &Deed, before: Option<&Value>, live: Option<&Value>) -> bool {
+    let of = |object: Option<&Value>, key: &str| {
+        object.map_or(Value::Null, |object| object["metadata"][key].clone())
+    };
+    let is_it = of(before, "uid") == of(live, "uid");
+    let is_written = of(before, "resourceVersion") != of(live, "resourceVersion");
+    match (deed, live) {
+        (Deed::Delete, live) => !is_it || !of(live, "deletionTimestamp").is_null(),
+        (_, None) => false,
+        (Deed::Create(manifest), Some(live)) => before.is_none() && has(live, manifest),
+        (Deed::Patch(patch), Some(live)) => is_it && is_written && has(live, patch),
+        (Deed::Replace(whole), Some(live)) => {
+            is_it && is_written && template(live) == template(whole)
+        }
+    }
+}
+
+/// Whether an object has all that a manifest or a strategic merge patch sets.
+fn has(live: &Value, wanted: &Value) -> bool {
+    match (live, wanted) {
+        (live, Value::Null) => live.is_null(),
+        (Value::Object(live), Value::Object(wanted)) => wanted
+            .iter()
+            .all(|(key, wanted)| has(live.get(key).unwrap_or(&Value::Null), wanted)),
+        (Value::Array(live), Value::Array(wanted)) => {
+            wanted.iter().all(|wanted| match wanted.get("$patch") {
+                Some(_) => live.iter().all(|item| item["name"] != wanted["name"]),
+                None => live.iter().any(|item| has(item, wanted)),
+            })
+        }
+        (live, wanted) => live == wanted,
     }
 }
 
@@ -200,5 +282,52 @@ mod tests {
         let object = |value: &str| json!({"metadata": {"uid": "a"}, "data": {"k": value}});
         assert!(is_as_written(&object("1"), &object("1")));
         assert!(!is_as_written(&object("1"), &object("2")));
+    }
+
+    fn object(version: &str, spec: Value) -> Value {
+        json!({"metadata": {"uid": "a", "resourceVersion": version}, "spec": spec})
+    }
+
+    #[test]
+    fn a_write_whose_answer_was_lost_is_done_if_the_object_shows_it() {
+        let before = object("1", json!({"replicas": 1}));
+        let patch = Deed::Patch(json!({"spec": {"replicas": 2}}));
+        let done = |deed: &Deed, live: Option<&Value>| is_done(deed, Some(&before), live);
+        assert!(done(&patch, Some(&object("2", json!({"replicas": 2})))));
+        assert!(!done(&patch, Some(&object("2", json!({"replicas": 1})))));
+        assert!(!done(&patch, Some(&before)));
+        assert!(!done(&patch, None));
+        assert!(done(&Deed::Delete, None));
+        assert!(!done(&Deed::Delete, Some(&before)));
+        let mut going = before.clone();
+        going["metadata"]["deletionTimestamp"] = json!("2026-01-01T00:00:00Z");
+        assert!(done(&Deed::Delete, Some(&going)));
+        let create = Deed::Create(json!({"spec": {"replicas": 1}}));
+        assert!(is_done(&create, None, Some(&before)));
+        assert!(!is_done(&create, None, None));
+        assert!(!is_done(
+            &create,
+            None,
+            Some(&object("1", json!({"replicas": 3})))
+        ));
+    }
+
+    #[test]
+    fn lists_of_a_patch_are_found_by_what_their_members_say() {
+        let env =
+            |members: Value| json!({"containers": [{"name": "c", "image": "i", "env": members}]});
+        let live = env(json!([{"name": "A", "value": "1"}, {"name": "B", "value": "2"}]));
+        let patch = |members: Value| json!({"containers": [{"name": "c", "env": members}]});
+        let set = json!([{"name": "A", "value": "1", "valueFrom": null}]);
+        assert!(has(&live, &patch(set)));
+        assert!(!has(&live, &patch(json!([{"name": "A", "value": "2"}]))));
+        assert!(!has(
+            &live,
+            &patch(json!([{"name": "B", "$patch": "delete"}]))
+        ));
+        assert!(has(
+            &live,
+            &patch(json!([{"name": "C", "$patch": "delete"}]))
+        ));
     }
 }

@@ -16,7 +16,7 @@ use serde_json::json;
 use super::recorded::Recording;
 use super::{Context, pinned};
 use crate::audit::{AuditText, AuditedPlan};
-use crate::change::plan::ChangePlan;
+use crate::change::plan::{ChangePlan, ChangeStep};
 use crate::change::preview::ChangePreview;
 use crate::change::risk::ChangeRisk;
 use crate::change::{ChangeAccess, ChangeOutcome, execute, preview, verify};
@@ -193,7 +193,7 @@ async fn record_refusal(
     }
 }
 
-/// A plan in the log, as far as there was a preview of it.
+/// A plan in the log: what its preview shows, and without one what its steps are about.
 fn audited(
     request: &PlanRequest,
     preview: Option<&ChangePreview>,
@@ -201,11 +201,15 @@ fn audited(
 ) -> AuditedPlan {
     let steps = || preview.into_iter().flat_map(|preview| &preview.steps);
     let diff = steps().flat_map(|step| &step.diff);
+    let named = |step: &ChangeStep| mask(&text::deed(step.action.verb(), &step.object));
     AuditedPlan {
         question: request.question.as_deref().map(mask),
         backend: request.backend.as_deref().map(mask),
         hash: preview.map(|preview| mask(&preview.hash)),
-        steps: steps().map(|step| mask(&step.kubectl)).collect(),
+        steps: match preview {
+            Some(_) => steps().map(|step| mask(&step.kubectl)).collect(),
+            None => request.plan.steps.iter().map(named).collect(),
+        },
         diff: diff.map(|change| mask(&text::line(change))).collect(),
         ..AuditedPlan::default()
     }
@@ -314,15 +318,76 @@ async fn execute_all(context: &Context, agreed: &Agreed) -> Result<Exit, Errors>
         verify(access, approved, done, ready, &reporter).await
     };
     let (outcome, seen) = view.during(events, work).await;
-    seen?;
-    finish(context, &outcome)
+    for step in &outcome.steps {
+        context.changes.add(text::end(step));
+    }
+    let shown = finish(context, &outcome);
+    ended(outcome.errors(), [seen, shown])
 }
 
-fn finish(context: &Context, outcome: &ChangeOutcome) -> Result<Exit, Errors> {
+fn finish(context: &Context, outcome: &ChangeOutcome) -> Result<()> {
     let state = if outcome.verified { "done" } else { "failed" };
     match context.format {
-        Format::Json => ui::json(&json!({"version": 1, "state": state, "outcome": outcome}))?,
-        Format::Table => ui::out(&text::outcome(outcome))?,
+        Format::Json => ui::json(&json!({"version": 1, "state": state, "outcome": outcome})),
+        Format::Table => ui::out(&text::outcome(outcome)),
     }
-    Errors::unless_empty(outcome.errors(), Exit::Ok)
+}
+
+/// What became of the steps counts, whether or not anybody reads of it.
+fn ended(mut errors: Vec<Error>, printed: [Result<()>; 2]) -> Result<Exit, Errors> {
+    let lost = printed.into_iter().map(ui::even_unread);
+    errors.extend(lost.filter_map(Result::err).take(1));
+    Errors::unless_empty(errors, Exit::Ok)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::audit::{AuditOutcome, AuditResult};
+
+    fn closed() -> Result<()> {
+        Err(Error::new(Code::OutputClosed, "nobody reads the output"))
+    }
+
+    #[test]
+    fn a_failed_step_is_a_failure_even_if_nobody_reads_of_it() {
+        let failed = Error::new(Code::ChangeFailed, "the API server refuses");
+        let ended = ended(vec![failed], [closed(), closed()]);
+        assert_eq!(ended.as_ref().unwrap_err().exit(), Exit::Failed);
+        let outcome = AuditOutcome::of(&ended, str::to_owned);
+        assert_eq!(outcome.result, AuditResult::Failed);
+        assert_eq!(outcome.code, Some(Code::ChangeFailed));
+    }
+
+    #[test]
+    fn what_went_well_unread_went_well_and_a_full_disk_is_told_once() {
+        assert_eq!(ended(vec![], [closed(), closed()]), Ok(Exit::Ok));
+        let full = || Err(Error::new(Code::OutputIo, "no space"));
+        let errors = ended(vec![], [full(), full()]).unwrap_err();
+        assert_eq!(errors.0.len(), 1);
+    }
+
+    #[test]
+    fn a_refused_plan_is_recorded_with_what_it_would_have_done() {
+        let plan = r#"{"version": 1, "steps": [
+            {"verb": "delete", "object": {"kind": "Deployment", "namespace": "shop", "name": "web"}},
+            {"verb": "create", "object": {"kind": "Namespace", "name": "new"}}
+        ]}"#;
+        let request = PlanRequest {
+            plan: crate::change::read_plan(plan, Path::new("plan")).unwrap(),
+            again: String::new(),
+            may_ask: false,
+            approve: None,
+            yes: false,
+            question: None,
+            backend: None,
+        };
+        let mask = |text: &str| AuditText::masked(text, str::to_owned);
+        let recorded = audited(&request, None, &mask);
+        let steps: Vec<_> = recorded.steps.iter().map(AuditText::as_str).collect();
+        assert_eq!(
+            steps,
+            ["delete deployment/web in shop", "create namespace/new"]
+        );
+    }
 }

@@ -1,9 +1,10 @@
 //! A preview and an outcome, for people.
 
 use crate::change::FieldChange;
+use crate::change::plan::ObjectName;
 use crate::change::preview::{ChangePreview, StepPreview};
-use crate::change::{ChangeOutcome, StepEnd};
-use crate::ui;
+use crate::change::{ChangeOutcome, ExecutedStep, StepEnd};
+use crate::ui::{self, is_obeyed};
 
 pub(super) fn preview(shown: &ChangePreview) -> String {
     let count = shown.steps.len();
@@ -17,16 +18,34 @@ pub(super) fn preview(shown: &ChangePreview) -> String {
     text.join("\n")
 }
 
+/// What a step is about: `delete deployment/web in shop`.
+pub(super) fn deed(verb: &str, object: &ObjectName) -> String {
+    match &object.namespace {
+        Some(namespace) => format!("{verb} {object} in {namespace}"),
+        None => format!("{verb} {object}"),
+    }
+}
+
+/// How a step ended, for the log: `done: delete deployment/web in shop`.
+pub(super) fn end(step: &ExecutedStep) -> String {
+    format!("{}: {}", word(step.end), deed(step.verb, &step.object))
+}
+
+const fn word(end: StepEnd) -> &'static str {
+    match end {
+        StepEnd::Done => "done",
+        StepEnd::Failed => "failed",
+        StepEnd::Unknown => "unknown",
+        StepEnd::NotBegun => "not begun",
+    }
+}
+
 fn step(step: &StepPreview) -> String {
-    let namespace = match &step.object.namespace {
-        Some(namespace) => format!(" in {namespace}"),
-        None => String::new(),
-    };
     let writes = match &step.writes {
         Some(object) => format!(", which makes {object}"),
         None => String::new(),
     };
-    let mut text = format!("{} {}{namespace}{writes}\n", step.verb, step.object);
+    let mut text = format!("{}{writes}\n", deed(step.verb, &step.object));
     let rows: Vec<_> = step.diff.iter().map(row).collect();
     let mut more = vec![];
     let mut add = |name: &str, what: &str| {
@@ -64,7 +83,7 @@ fn step(step: &StepPreview) -> String {
 
 /// A text of a plan, without what a terminal would obey.
 fn plain(text: &str) -> String {
-    let plain = |c: char| if c.is_control() { '\u{fffd}' } else { c };
+    let plain = |c: char| if is_obeyed(c) { '\u{fffd}' } else { c };
     text.chars().map(plain).collect()
 }
 
@@ -83,17 +102,12 @@ pub(super) fn line(change: &FieldChange) -> String {
 }
 
 pub(super) fn outcome(outcome: &ChangeOutcome) -> String {
-    let row = |step: &crate::change::ExecutedStep| {
-        let end = match step.end {
-            StepEnd::Done => "done",
-            StepEnd::Failed => "failed",
-            StepEnd::NotBegun => "not begun",
-        };
-        let found = step.found.clone().unwrap_or_default();
+    let row = |step: &ExecutedStep| {
+        let found = step.found.as_deref().unwrap_or_default();
         vec![
-            end.to_owned(),
-            format!("{} {}", step.verb, step.object),
-            found,
+            word(step.end).to_owned(),
+            plain(&format!("{} {}", step.verb, step.object)),
+            plain(found),
         ]
     };
     let mut text = ui::table(&outcome.steps.iter().map(row).collect::<Vec<_>>());
@@ -103,7 +117,7 @@ pub(super) fn outcome(outcome: &ChangeOutcome) -> String {
         text += "to take it back:\n";
     }
     for command in undo {
-        text += &format!("  {command}\n");
+        text += &format!("  {}\n", plain(command));
     }
     text
 }
@@ -111,6 +125,33 @@ pub(super) fn outcome(outcome: &ChangeOutcome) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn nothing_that_was_found_is_obeyed_by_the_terminal() {
+        let outcome = ChangeOutcome {
+            hash: String::new(),
+            steps: vec![ExecutedStep {
+                verb: "scale",
+                object: ObjectName {
+                    kind: crate::change::kind::ObjectKind::Deployment,
+                    namespace: None,
+                    name: "web".to_owned(),
+                },
+                end: StepEnd::Unknown,
+                error: None,
+                undo: Some("kubectl\u{9b}2J\u{202e}".to_owned()),
+                found: Some("a\u{1b}[2J\u{2066}\u{200b}".to_owned()),
+            }],
+            verified: false,
+        };
+        let shown = self::outcome(&outcome);
+        assert!(
+            shown.starts_with("unknown  scale deployment/web"),
+            "{shown:?}"
+        );
+        let is_bad = |c: char| c != '\n' && is_obeyed(c);
+        assert!(!shown.contains(is_bad), "{shown:?}");
+    }
 
     #[test]
     fn nothing_of_a_plan_is_obeyed_by_the_terminal() {
