@@ -29,8 +29,20 @@ pub async fn verify(
     ready: Duration,
     reporter: &Reporter,
 ) -> ChangeOutcome {
-    let pairs = preview.steps.iter().zip(&mut outcome.steps);
-    for (step, executed) in pairs.filter(|(_, executed)| executed.end == StepEnd::Done) {
+    let ends: Vec<_> = outcome.steps.iter().map(|step| step.end).collect();
+    let pairs = preview.steps.iter().zip(&mut outcome.steps).enumerate();
+    for (at, (step, executed)) in pairs {
+        if executed.end != StepEnd::Done {
+            continue;
+        }
+        let later = preview.steps.iter().zip(&ends).skip(at + 1);
+        let mut gone = later
+            .filter(|(step, end)| **end == StepEnd::Done && step.operation.deed == Deed::Delete)
+            .map(|(step, _)| &step.operation.target);
+        if gone.any(|gone| goes_with(&step.operation.target, gone)) {
+            executed.found = Some("a later step deleted it".to_owned());
+            continue;
+        }
         let shown = reporter.start(format!("change.verify/{}", step.object), "it was changed");
         match one(access, step, &written, ready, &shown).await {
             Ok(found) => {
@@ -70,7 +82,9 @@ async fn one(
     if step.operation.deed == Deed::Delete {
         return gone(access, object, &step.version["written"]["uid"]).await;
     }
-    if let Some(workload) = workload(object) {
+    let workload = workload(object).filter(|_| becomes_ready(step));
+    let is_ready = workload.is_some();
+    if let Some(workload) = workload {
         let namespace = workload.namespace.clone();
         let workloads = [workload];
         wait_ready(&access.own, &namespace, &workloads, ready, shown).await?;
@@ -85,7 +99,31 @@ async fn one(
     if !is_kept {
         return Err(lost(format!("something else has changed {object} since")));
     }
-    Ok(state(object.kind, &live))
+    Ok(match is_ready {
+        true => state(object.kind, &live),
+        false => "as it was written".to_owned(),
+    })
+}
+
+/// Whether an object goes with one that is deleted: it is the same, or it is in that namespace.
+fn goes_with(object: &ObjectName, gone: &ObjectName) -> bool {
+    let is_in = gone.kind == ObjectKind::Namespace && object.namespace.as_ref() == Some(&gone.name);
+    is_in || object == gone
+}
+
+/// Whether pods become ready by a step: those of a workload whose spec changes, or a new one. What runs to its end is
+/// not waited for, nor what a label does not touch.
+fn becomes_ready(step: &StepPreview) -> bool {
+    let operation = &step.operation;
+    let kind = operation.target.kind;
+    let touches_spec = || {
+        let mut paths = step.diff.iter().map(|change| change.path.as_str());
+        paths.any(|path| path == "spec" || path.starts_with("spec."))
+    };
+    match &operation.deed {
+        Deed::Create(_) if kind == ObjectKind::Pod => true,
+        _ => kind.rolls_out() && touches_spec(),
+    }
 }
 
 /// What changes again by itself after it was made: a pod has no generation in which only its owner counts.
@@ -110,7 +148,6 @@ fn workload(object: &ObjectName) -> Option<Workload> {
         ObjectKind::Deployment => WorkloadKind::Deployment,
         ObjectKind::StatefulSet => WorkloadKind::StatefulSet,
         ObjectKind::DaemonSet => WorkloadKind::DaemonSet,
-        ObjectKind::Job => WorkloadKind::Job,
         ObjectKind::Pod => WorkloadKind::Pod,
         _ => return None,
     };
@@ -155,7 +192,92 @@ fn state(kind: ObjectKind, live: &Value) -> String {
             format!("{} of {} pods are ready", count(ready), count(wanted))
         }
         ObjectKind::Pod => "the pod is ready".to_owned(),
-        ObjectKind::Job => "the Job has ended well".to_owned(),
         _ => "as it was written".to_owned(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::super::diff::FieldChange;
+    use super::super::operation::Operation;
+    use super::super::plan::{ChangeAction, ChangeStep, Restart};
+    use super::super::risk::ChangeRisk;
+    use super::*;
+
+    fn object(kind: ObjectKind, namespace: Option<&str>, name: &str) -> ObjectName {
+        ObjectName {
+            kind,
+            namespace: namespace.map(str::to_owned),
+            name: name.to_owned(),
+        }
+    }
+
+    fn step(kind: ObjectKind, deed: Deed, path: &str) -> StepPreview {
+        let object = object(kind, Some("shop"), "web");
+        let change = FieldChange {
+            path: path.to_owned(),
+            before: None,
+            after: Some("x".to_owned()),
+        };
+        StepPreview {
+            verb: "patch",
+            object: object.clone(),
+            writes: None,
+            reason: None,
+            diff: vec![change],
+            risk: ChangeRisk::Reversible,
+            why: String::new(),
+            undo: None,
+            keep: None,
+            kubectl: String::new(),
+            chart: None,
+            notes: vec![],
+            untried: None,
+            step: ChangeStep {
+                object: object.clone(),
+                action: ChangeAction::Restart(Restart {}),
+                reason: None,
+            },
+            operation: Operation {
+                target: object,
+                deed,
+            },
+            version: Value::Null,
+        }
+    }
+
+    #[test]
+    fn pods_are_waited_for_where_the_step_makes_or_replaces_them() {
+        let patch = || Deed::Patch(json!({}));
+        let create = || Deed::Create(json!({}));
+        for (kind, deed, path, expected) in [
+            (ObjectKind::Deployment, patch(), "spec.replicas", true),
+            (ObjectKind::Deployment, create(), "spec.template", true),
+            (ObjectKind::Deployment, patch(), "metadata.labels.a", false),
+            (ObjectKind::Pod, create(), "spec.containers", true),
+            (ObjectKind::Pod, patch(), "metadata.labels.a", false),
+            (ObjectKind::Job, create(), "spec.template", false),
+            (ObjectKind::Job, patch(), "spec.suspend", false),
+            (ObjectKind::ConfigMap, patch(), "data.a", false),
+        ] {
+            assert_eq!(
+                becomes_ready(&step(kind, deed, path)),
+                expected,
+                "{kind} {path}"
+            );
+        }
+    }
+
+    #[test]
+    fn what_a_later_step_deletes_is_not_looked_for() {
+        let web = object(ObjectKind::Deployment, Some("made"), "web");
+        let namespace = object(ObjectKind::Namespace, None, "made");
+        assert!(goes_with(&web, &web) && goes_with(&web, &namespace));
+        let other = object(ObjectKind::Namespace, None, "other");
+        assert!(!goes_with(&web, &other));
+        let alike = object(ObjectKind::ConfigMap, None, "made");
+        assert!(!goes_with(&web, &alike));
     }
 }
