@@ -299,7 +299,10 @@ impl Down<'_> {
             }
             Ending::DeleteNamespace { because } => {
                 if namespace::find(client, id).await?.is_none() {
-                    return Ok(());
+                    // Those that changes made outlive it if it was deleted by hand.
+                    let step = self.reporter.start("namespace.delete", because);
+                    let removed = namespace::delete_made_for(client, id, &step).await;
+                    return end(step, removed);
                 }
                 let helm = Helm::find(&self.engine.environment)?;
                 let kubeconfig = self.cluster.kubeconfig();
@@ -443,6 +446,74 @@ mod tests {
              clusters: [{{name: c, cluster: {{server: 'http://{closed}'}}}}]\nusers: [{{name: u, user: {{}}}}]\n"
         );
         std::fs::write(dir.join("kubeconfig"), kubeconfig).unwrap();
+    }
+
+    /// An API server on which the project's namespace is gone and one is left that a change made; and what it deleted.
+    fn left_behind() -> (kube::Client, Arc<Mutex<Vec<String>>>) {
+        let deleted = Arc::new(Mutex::new(vec![]));
+        let note = deleted.clone();
+        let service = tower::service_fn(move |request: hyper::Request<kube::client::Body>| {
+            let path = request.uri().path().to_owned();
+            let made = json!({"metadata": {"name": "shop-made", "uid": "u"}});
+            let (status, answer) = match (request.method().as_str(), path.as_str()) {
+                ("DELETE", path) => {
+                    note.lock().unwrap().push(path.to_owned());
+                    (
+                        200,
+                        json!({"kind": "Status", "status": "Success", "metadata": {}}),
+                    )
+                }
+                ("GET", "/api/v1/namespaces") => (200, json!({"metadata": {}, "items": [made]})),
+                _ => (
+                    404,
+                    json!({"kind": "Status", "status": "Failure", "metadata": {}, "code": 404,
+                    "reason": "NotFound", "message": "not found"}),
+                ),
+            };
+            let body = kube::client::Body::from(answer.to_string().into_bytes());
+            let response = hyper::Response::builder()
+                .status(status)
+                .body(body)
+                .unwrap();
+            async move { Ok::<_, std::convert::Infallible>(response) }
+        });
+        (kube::Client::new(service, "default"), deleted)
+    }
+
+    #[tokio::test]
+    async fn what_changes_made_goes_even_if_the_namespace_of_the_project_is_gone() {
+        let program = Program::new("kind", &[], "exit 1");
+        let paths = Paths {
+            state: program.state(),
+            cache: program.state(),
+            data: program.state(),
+            scratch: None,
+        };
+        pinned(&paths, true);
+        let engine = program.engine_that(|_, _| Value::Null).await;
+        let project = project(&paths);
+        let cluster = ManagedCluster::of(&engine, &project.cluster, &paths);
+        let lock = cluster.lock(|| {}).await.unwrap();
+        let (client, deleted) = left_behind();
+        let access = Access {
+            client,
+            nodes: vec![],
+            pin: crate::cluster::pin::load(&paths.cluster("devk"))
+                .unwrap()
+                .unwrap(),
+        };
+        let down = Down {
+            project: &project,
+            paths: &paths,
+            engine: &engine,
+            cluster,
+            reporter: Reporter::default(),
+        };
+        let ending = Ending::DeleteNamespace {
+            because: String::new(),
+        };
+        down.end_stack(&ending, &access, &lock).await.unwrap();
+        assert_eq!(*deleted.lock().unwrap(), ["/api/v1/namespaces/shop-made"]);
     }
 
     /// What `down` comes to on a cluster of two nodes, of which the worker runs, and the nodes that it stops.
