@@ -314,6 +314,45 @@ fn where_all_files_were_taken_away_the_next_record_does_not_hide_it() {
 }
 
 #[test]
+fn a_note_of_the_last_record_that_is_missing_or_damaged_is_a_break() {
+    let dir = tempfile::tempdir().unwrap();
+    let log = log(dir.path());
+    done(&log, "one");
+    let head = dir.path().join("audit/head");
+    let note = std::fs::read_to_string(&head).unwrap();
+    let at_head = |log: &AuditLog| {
+        let breaks = log.verify().unwrap().breaks;
+        let files: Vec<_> = breaks.into_iter().map(|found| found.file).collect();
+        files == [head.clone()]
+    };
+    assert!(!at_head(&log));
+    for damaged in ["", "x", &note.replace(' ', "")] {
+        std::fs::write(&head, damaged).unwrap();
+        assert!(at_head(&log), "{damaged}");
+    }
+    std::fs::remove_file(&head).unwrap();
+    assert!(at_head(&log));
+}
+
+#[test]
+fn numbers_beyond_every_count_are_told_and_end_nothing() {
+    let dir = tempfile::tempdir().unwrap();
+    let log = log(dir.path());
+    done(&log, "one");
+    let path = file(dir.path(), 1);
+    let forged = lines(&path)[1].replace("\"seq\":2,", &format!("\"seq\":{},", u64::MAX));
+    let mut all = lines(&path);
+    all.push(forged);
+    write_lines(&path, &all);
+    assert_eq!(breaks(&log).len(), 1);
+    std::fs::remove_file(dir.path().join("audit/head")).unwrap();
+    assert!(log.intent(intent(AuditKind::Up, "two")).is_err());
+    std::fs::write(dir.path().join("audit/4294967295.jsonl"), "").unwrap();
+    let last = breaks(&log).len();
+    assert!((100..110).contains(&last), "{last}");
+}
+
+#[test]
 fn records_that_were_cut_off_at_the_end_are_missed_whatever_is_written_since() {
     let dir = tempfile::tempdir().unwrap();
     let log = log(dir.path());

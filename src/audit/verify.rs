@@ -27,10 +27,13 @@ pub struct AuditVerdict {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct AuditBreak {
     pub file: PathBuf,
-    /// 1-based; None: the file is missing.
+    /// 1-based; None: it is about the file as a whole.
     pub line: Option<u32>,
     pub what: String,
 }
+
+/// More missing files are told together.
+const MOST_MISSING: u32 = 100;
 
 /// What the next record has to follow on.
 #[derive(Debug, Default)]
@@ -69,11 +72,16 @@ pub(super) fn verify(folder: &AuditFolder) -> Result<AuditVerdict> {
     };
     let mut next = numbers.first().copied().unwrap_or(1);
     for number in numbers {
-        for missing in next..number {
+        let gap = number.saturating_sub(next);
+        for missing in next..next.saturating_add(gap.min(MOST_MISSING)) {
             let what = "the file is missing".to_owned();
             verifier.broken(folder.file(missing), None, what);
         }
-        next = number + 1;
+        if gap > MOST_MISSING {
+            let what = format!("all files before {} are missing, too", name(number));
+            verifier.broken(folder.file(next.saturating_add(MOST_MISSING)), None, what);
+        }
+        next = number.saturating_add(1);
         if let Some(file) = LogFile::read(folder, number)? {
             verifier.file(&file, &name(number));
         }
@@ -130,7 +138,7 @@ impl Verifier {
         self.notes(&parts);
         self.last = seq;
         self.expected = Expected {
-            seq: Some(seq + 1),
+            seq: seq.checked_add(1),
             hashes: vec![computed, parts.hash.to_owned()],
         };
     }
@@ -216,6 +224,12 @@ impl Verifier {
             && !self.removed.contains(&prev)
         {
             self.verdict.breaks.insert(0, place);
+        }
+        if self.noted.is_none() && (self.verdict.records > 0 || folder.head().exists()) {
+            let what = "which record devk wrote last is missing or damaged, so nobody can tell whether records are \
+                        missing at the end"
+                .to_owned();
+            self.broken(folder.head(), None, what);
         }
         if let Some(noted) = self.noted.take().filter(|noted| noted.seq > self.last) {
             let what = format!(

@@ -10,7 +10,7 @@ use std::time::{Duration, Instant};
 use super::folder::{AuditFolder, name, private, unwritable};
 use super::line::{GENESIS, LineParts, is_hash, seal};
 use super::record::{AuditKind, AuditNote, AuditPhase, AuditRecord};
-use crate::error::{Code, Error, Result};
+use crate::error::{Code, Error, Result, internal};
 use crate::paths::Lock;
 
 /// A record takes milliseconds to write: whoever holds the lock for longer is stopped.
@@ -137,7 +137,8 @@ pub(super) fn append(
     let mut records = vec![];
     records.extend(put_aside(folder, newest, &file, &end)?);
     if end.whole >= limits.file_bytes {
-        newest += 1;
+        let full = || internal(&"the log has no number for another file");
+        newest = newest.checked_add(1).ok_or_else(full)?;
         file = folder.append_to(newest)?;
     }
     let is_new = !numbers.contains(&newest);
@@ -269,7 +270,9 @@ fn write(
 ) -> Result<ChainEnd, Unwritten> {
     let mut lines = String::new();
     for mut record in records {
-        record.seq = last.seq + 1;
+        let full = || internal(&"the log has no number for another record");
+        let next = last.seq.checked_add(1).ok_or_else(full);
+        record.seq = next.map_err(Unwritten::NoLine)?;
         let sealed = seal(&record, &last.hash).map_err(Unwritten::NoLine)?;
         lines = lines + &sealed.line + "\n";
         last = ChainEnd {
