@@ -1,12 +1,15 @@
 //! A program on a terminal of its own, that of `script`: what it shows there, and what is typed.
 
-use std::io::{BufRead, BufReader, Write};
+use std::io::{BufReader, Read, Write};
 use std::process::{Child, ChildStdin, Command, Stdio};
 use std::sync::mpsc::{Receiver, channel};
 use std::time::{Duration, Instant};
 
 /// Longer than anything that is waited for here takes on a slow machine.
 const PATIENCE: Duration = Duration::from_secs(120);
+
+/// How questions end, which wait for their answer on the same line.
+const QUESTIONS: &[&[u8]] = &[b"[y/N] ", b"to go on: "];
 
 pub(crate) struct OnTerminal {
     child: Child,
@@ -48,9 +51,15 @@ impl OnTerminal {
         let out = BufReader::new(child.stdout.take().unwrap());
         let (sender, screen) = channel();
         std::thread::spawn(move || {
-            for line in out.lines().map_while(Result::ok) {
-                let _ = sender.send(line.trim_end_matches('\r').to_owned());
+            let mut line = vec![];
+            for byte in out.bytes().map_while(Result::ok) {
+                line.push(byte);
+                if byte == b'\n' || QUESTIONS.iter().any(|ending| line.ends_with(ending)) {
+                    let text = String::from_utf8_lossy(&std::mem::take(&mut line)).into_owned();
+                    let _ = sender.send(text.trim_end_matches(['\r', '\n']).to_owned());
+                }
             }
+            let _ = sender.send(String::from_utf8_lossy(&line).into_owned());
         });
         Self {
             child,
