@@ -1,7 +1,6 @@
 //! The one error type: what failed, the evidence, and the next command to type.
 //!
-//! Every error carries a stable [`Code`]; the table of codes, their exit codes and meanings is the
-//! source of `docs/errors.md` (a test compares the two).
+//! Every error carries a stable [`Code`]; the table of codes is the source of `docs/errors.md` (a test compares the two).
 
 use std::fmt;
 use std::path::{Path, PathBuf};
@@ -215,7 +214,6 @@ codes! {
     ApprovalUnknown => "approval.unknown", Usage, "there is no such approval: it is over, was used, or is for another call or project";
     AgentsFile => "agents.file", Usage, "AGENTS.md cannot be changed: it is no text, or the marks around devk's lines are damaged";
     ClientConfig => "client.config", Usage, "the configuration file of an MCP client cannot be changed";
-    // questions
     AskUnclear => "ask.unclear", Usage, "`devk ask` did not understand a question, or what it asks for does not fit together";
     AskName => "ask.name", Usage, "a question names an object that is not there, or several";
     AskUnread => "ask.unread", Usage, "what a question is about could not be read";
