@@ -3,8 +3,8 @@
 use serde::Serialize;
 
 use super::kind::AskedKind;
-use super::object::Seen;
-use super::question::{Asked, Question, Scope};
+use super::object::SeenObject;
+use super::question::{AskedFor, AskedScope, Question};
 use super::snapshot::ClusterSnapshot;
 use super::unclear::Unclear;
 use crate::error::on_cluster;
@@ -22,7 +22,7 @@ pub struct AnswerEvidence {
 
 /// An answer as `devk ask --format json` prints it.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize)]
-pub struct Answer {
+pub struct AskAnswer {
     /// The question in devk's words.
     pub understood: String,
     /// The answer in a sentence or two.
@@ -42,7 +42,7 @@ pub struct Answer {
     pub notes: Vec<String>,
 }
 
-impl Answer {
+impl AskAnswer {
     pub(super) fn new(question: &Question, snapshot: &ClusterSnapshot) -> Self {
         Self {
             understood: question.understood(snapshot),
@@ -58,7 +58,7 @@ impl Answer {
 
     pub(super) fn shows(
         &mut self,
-        seen: Seen<'_>,
+        seen: SeenObject<'_>,
         field: impl Into<String>,
         text: impl Into<String>,
     ) {
@@ -89,7 +89,7 @@ impl Question {
     ///
     /// # Errors
     /// Names that mean nothing, and conditions that say nothing about the objects.
-    pub(super) fn answer(&self, snapshot: &ClusterSnapshot) -> Result<Answer, Unclear> {
+    pub(super) fn answer(&self, snapshot: &ClusterSnapshot) -> Result<AskAnswer, Unclear> {
         if let Some((_, why)) = snapshot
             .unread
             .iter()
@@ -101,19 +101,19 @@ impl Question {
             changed, check, cluster, describe, events, fact, list, logs, talks, usage, why,
         };
         match self.asked {
-            Asked::List => list::list(self, snapshot),
-            Asked::Count => list::count(self, snapshot),
-            Asked::Check => check::check(self, snapshot),
-            Asked::Fact(of) => fact::fact(self, of, snapshot),
-            Asked::Describe => describe::describe(self, snapshot),
-            Asked::Logs => logs::logs(self, snapshot),
-            Asked::Events => events::events(self, snapshot),
-            Asked::Usage(measured) => usage::usage(self, measured, snapshot),
-            Asked::Why => why::why(self, snapshot),
-            Asked::Changed => changed::changed(self, snapshot),
-            Asked::Talks => talks::talks(self, snapshot),
-            Asked::Cluster => Ok(cluster::cluster(self, snapshot)),
-            Asked::Help => Ok(cluster::help(self, snapshot)),
+            AskedFor::List => list::list(self, snapshot),
+            AskedFor::Count => list::count(self, snapshot),
+            AskedFor::Check => check::check(self, snapshot),
+            AskedFor::Fact(of) => fact::fact(self, of, snapshot),
+            AskedFor::Describe => describe::describe(self, snapshot),
+            AskedFor::Logs => logs::logs(self, snapshot),
+            AskedFor::Events => events::events(self, snapshot),
+            AskedFor::Usage(measured) => usage::usage(self, measured, snapshot),
+            AskedFor::Why => why::why(self, snapshot),
+            AskedFor::Changed => changed::changed(self, snapshot),
+            AskedFor::Talks => talks::talks(self, snapshot),
+            AskedFor::Cluster => Ok(cluster::cluster(self, snapshot)),
+            AskedFor::Help => Ok(cluster::help(self, snapshot)),
         }
     }
 }
@@ -126,9 +126,9 @@ pub(super) fn places(
 ) -> Vec<String> {
     match &question.scope {
         _ if !kind.is_namespaced() => vec![String::new()],
-        Scope::Everywhere => vec![" --all-namespaces".to_owned()],
-        Scope::Namespace(name) => vec![format!(" --namespace {}", quote(name))],
-        Scope::Project => snapshot
+        AskedScope::Everywhere => vec![" --all-namespaces".to_owned()],
+        AskedScope::Namespace(name) => vec![format!(" --namespace {}", quote(name))],
+        AskedScope::Project => snapshot
             .project
             .namespaces
             .iter()
@@ -138,7 +138,7 @@ pub(super) fn places(
 }
 
 /// `--namespace shop`, for one object.
-pub(super) fn place(seen: Seen<'_>) -> String {
+pub(super) fn place(seen: SeenObject<'_>) -> String {
     match seen.namespace() {
         "" => String::new(),
         namespace => format!(" --namespace {}", quote(namespace)),

@@ -4,7 +4,7 @@ use serde_json::Value;
 
 use super::kind::AskedKind;
 use super::moment::age;
-use super::object::{Seen, items, moment, text};
+use super::object::{SeenObject, items, moment, text};
 use super::snapshot::{ClusterSnapshot, seen_last};
 
 /// The columns behind the name, for a table of this kind.
@@ -29,7 +29,7 @@ pub(super) fn head(kind: AskedKind) -> &'static [&'static str] {
 }
 
 /// The cells below [`head`].
-pub(super) fn cells(seen: Seen<'_>, snapshot: &ClusterSnapshot) -> Vec<String> {
+pub(super) fn cells(seen: SeenObject<'_>, snapshot: &ClusterSnapshot) -> Vec<String> {
     let spec = seen.spec();
     let state = || status_word(seen, snapshot);
     let since = || {
@@ -152,7 +152,7 @@ pub(super) fn cells(seen: Seen<'_>, snapshot: &ClusterSnapshot) -> Vec<String> {
 }
 
 /// Ready and wanted replicas of a workload.
-pub(super) fn ready_of(seen: Seen<'_>) -> (i64, i64) {
+pub(super) fn ready_of(seen: SeenObject<'_>) -> (i64, i64) {
     let (spec, status) = (seen.spec(), seen.status());
     let number = |value: &Value| value.as_i64().unwrap_or_default();
     match seen.kind {
@@ -168,7 +168,7 @@ pub(super) fn ready_of(seen: Seen<'_>) -> (i64, i64) {
 }
 
 /// The state of an object in a word or two.
-pub(super) fn status_word(seen: Seen<'_>, snapshot: &ClusterSnapshot) -> String {
+pub(super) fn status_word(seen: SeenObject<'_>, snapshot: &ClusterSnapshot) -> String {
     if seen.is_terminating() && seen.kind != AskedKind::Pod {
         return "Terminating".to_owned();
     }
@@ -230,7 +230,7 @@ pub(super) fn status_word(seen: Seen<'_>, snapshot: &ClusterSnapshot) -> String 
 }
 
 /// The STATUS of `kubectl get pods`.
-pub(super) fn pod_status(pod: Seen<'_>) -> String {
+pub(super) fn pod_status(pod: SeenObject<'_>) -> String {
     let (spec, status) = (pod.spec(), pod.status());
     if pod.is_terminating() {
         return "Terminating".to_owned();
@@ -310,7 +310,7 @@ mod tests {
     use super::*;
 
     fn word(pod: Value) -> String {
-        pod_status(Seen {
+        pod_status(SeenObject {
             kind: AskedKind::Pod,
             value: &pod,
         })

@@ -7,8 +7,8 @@ use super::kind::AskedKind::{
     self, Autoscaler, Claim, ConfigMap, CronJob, DaemonSet, Deployment, DisruptionBudget, Ingress,
     Job, Namespace, Node, Pod, ReplicaSet, Secret, Service, StatefulSet, StorageClass, Volume,
 };
-use super::object::{Seen, items, moment, text};
-use super::question::{Condition, State};
+use super::object::{SeenObject, items, moment, text};
+use super::question::{AskedState, Condition};
 use super::snapshot::ClusterSnapshot;
 use crate::quantity::thousandths;
 
@@ -17,7 +17,7 @@ pub(super) const HIGH_USE: f64 = 0.8;
 
 impl Condition {
     /// None if the condition says nothing about such an object.
-    pub(super) fn holds(&self, seen: Seen<'_>, snapshot: &ClusterSnapshot) -> Option<bool> {
+    pub(super) fn holds(&self, seen: SeenObject<'_>, snapshot: &ClusterSnapshot) -> Option<bool> {
         let lived = || {
             seen.created()
                 .map(|created| snapshot.now.duration_since(created))
@@ -56,13 +56,15 @@ impl Condition {
     pub(super) fn needs_usage(&self) -> bool {
         matches!(
             self,
-            Self::MemoryOver(_) | Self::CpuOver(_) | Self::Is(State::HighMemory | State::HighCpu)
+            Self::MemoryOver(_)
+                | Self::CpuOver(_)
+                | Self::Is(AskedState::HighMemory | AskedState::HighCpu)
         )
     }
 }
 
 /// Whether a container of a pod, or a Job, ended since a moment.
-fn ended_since(seen: Seen<'_>, since: jiff::Timestamp) -> Option<bool> {
+fn ended_since(seen: SeenObject<'_>, since: jiff::Timestamp) -> Option<bool> {
     let is_later = |time: &serde_json::Value| moment(time).is_some_and(|time| time >= since);
     match seen.kind {
         Pod => Some(seen.container_statuses().any(|status| {
@@ -82,7 +84,7 @@ fn ended_since(seen: Seen<'_>, since: jiff::Timestamp) -> Option<bool> {
 }
 
 /// Bytes, and billionths of a core.
-fn used(seen: Seen<'_>, snapshot: &ClusterSnapshot) -> Option<(f64, f64)> {
+fn used(seen: SeenObject<'_>, snapshot: &ClusterSnapshot) -> Option<(f64, f64)> {
     if seen.kind != Pod {
         return None;
     }
@@ -113,8 +115,8 @@ fn is_replicated(kind: AskedKind) -> bool {
     matches!(kind, Deployment | StatefulSet | DaemonSet | ReplicaSet)
 }
 
-impl State {
-    fn holds(self, seen: Seen<'_>, snapshot: &ClusterSnapshot) -> Option<bool> {
+impl AskedState {
+    fn holds(self, seen: SeenObject<'_>, snapshot: &ClusterSnapshot) -> Option<bool> {
         match self {
             Self::Ready => ready(seen, snapshot),
             Self::NotReady => unready(seen, snapshot),
@@ -149,7 +151,7 @@ impl State {
         }
     }
 
-    fn of_pod(self, pod: Seen<'_>, snapshot: &ClusterSnapshot) -> Option<bool> {
+    fn of_pod(self, pod: SeenObject<'_>, snapshot: &ClusterSnapshot) -> Option<bool> {
         let word = pod_status(pod);
         let ended = |reason: &str| {
             pod.container_statuses().any(|status| {
@@ -178,7 +180,7 @@ impl State {
     }
 
     /// What of a container's spec is missing.
-    fn of_template(self, seen: Seen<'_>) -> Option<bool> {
+    fn of_template(self, seen: SeenObject<'_>) -> Option<bool> {
         let containers = || items(&seen.pod_spec()["containers"]);
         let lacks = |part: &str| {
             containers().any(|one| {
@@ -201,7 +203,7 @@ impl State {
         })
     }
 
-    fn of_workload(self, seen: Seen<'_>, snapshot: &ClusterSnapshot) -> Option<bool> {
+    fn of_workload(self, seen: SeenObject<'_>, snapshot: &ClusterSnapshot) -> Option<bool> {
         match self {
             Self::ScaledToZero => Some(ready_of(seen).1 == 0),
             Self::WithoutEndpoints => Some(snapshot.pods_of(seen).is_empty()),
@@ -227,7 +229,7 @@ impl State {
         }
     }
 
-    fn of_job(self, seen: Seen<'_>) -> Option<bool> {
+    fn of_job(self, seen: SeenObject<'_>) -> Option<bool> {
         let suspended = seen.spec()["suspend"] == true;
         Some(match (self, seen.kind) {
             (Self::Suspended, _) => suspended,
@@ -244,7 +246,7 @@ impl State {
         })
     }
 
-    fn of_service(self, seen: Seen<'_>, snapshot: &ClusterSnapshot) -> Option<bool> {
+    fn of_service(self, seen: SeenObject<'_>, snapshot: &ClusterSnapshot) -> Option<bool> {
         let of_type = |name: &str| seen.spec()["type"].as_str().unwrap_or("ClusterIP") == name;
         Some(match self {
             Self::WithoutEndpoints => snapshot.ready_endpoints(seen).is_empty(),
@@ -256,7 +258,7 @@ impl State {
         })
     }
 
-    fn of_storage(self, seen: Seen<'_>) -> Option<bool> {
+    fn of_storage(self, seen: SeenObject<'_>) -> Option<bool> {
         Some(match self {
             Self::Pending => phase(seen) == "Pending",
             Self::Bound => phase(seen) == "Bound",
@@ -266,12 +268,12 @@ impl State {
     }
 }
 
-fn phase(seen: Seen<'_>) -> &str {
+fn phase(seen: SeenObject<'_>) -> &str {
     seen.status()["phase"].as_str().unwrap_or_default()
 }
 
 /// A container ended badly and was started again, or waits for that.
-pub(super) fn is_crashing(pod: Seen<'_>) -> bool {
+pub(super) fn is_crashing(pod: SeenObject<'_>) -> bool {
     pod.container_statuses().any(|status| {
         let bad = |end: &serde_json::Value| end["exitCode"].as_i64().is_some_and(|code| code != 0);
         let (state, last) = (&status["state"], &status["lastState"]);
@@ -283,7 +285,7 @@ pub(super) fn is_crashing(pod: Seen<'_>) -> bool {
 }
 
 /// Whether the object is ready; None if being ready means nothing for it.
-fn ready(seen: Seen<'_>, snapshot: &ClusterSnapshot) -> Option<bool> {
+fn ready(seen: SeenObject<'_>, snapshot: &ClusterSnapshot) -> Option<bool> {
     Some(match seen.kind {
         Pod | Node => seen.is("Ready"),
         Deployment | StatefulSet | DaemonSet | ReplicaSet => {
@@ -299,7 +301,7 @@ fn ready(seen: Seen<'_>, snapshot: &ClusterSnapshot) -> Option<bool> {
 }
 
 /// What is not ready and should be: neither a pod that has done its work nor a workload that nobody wants.
-fn unready(seen: Seen<'_>, snapshot: &ClusterSnapshot) -> Option<bool> {
+fn unready(seen: SeenObject<'_>, snapshot: &ClusterSnapshot) -> Option<bool> {
     let ready = ready(seen, snapshot)?;
     Some(match seen.kind {
         Pod => !ready && phase(seen) != "Succeeded",
@@ -308,7 +310,7 @@ fn unready(seen: Seen<'_>, snapshot: &ClusterSnapshot) -> Option<bool> {
     })
 }
 
-fn running(seen: Seen<'_>) -> Option<bool> {
+fn running(seen: SeenObject<'_>) -> Option<bool> {
     Some(match seen.kind {
         Pod => matches!(pod_status(seen).as_str(), "Running"),
         Deployment | StatefulSet | DaemonSet | ReplicaSet => ready_of(seen).0 > 0,
@@ -322,7 +324,7 @@ fn running(seen: Seen<'_>) -> Option<bool> {
 
 /// Whether a pod uses most of a limit; a pod without one cannot.
 fn is_high(
-    pod: Seen<'_>,
+    pod: SeenObject<'_>,
     snapshot: &ClusterSnapshot,
     take: fn((f64, f64)) -> f64,
     unit: &str,
@@ -333,7 +335,7 @@ fn is_high(
 }
 
 /// The sum of the limits, in thousandths; None if a container has none.
-pub(super) fn limit(pod: Seen<'_>, unit: &str) -> Option<f64> {
+pub(super) fn limit(pod: SeenObject<'_>, unit: &str) -> Option<f64> {
     let containers = items(&pod.spec()["containers"]);
     containers
         .map(|one| thousandths(one["resources"]["limits"][unit].as_str()?))

@@ -5,14 +5,14 @@ use super::kind::AskedKind;
 use super::lexicon::{Detail, Meaning, Verb, meaning};
 use super::moment::Moment;
 use super::pattern::Slot;
-use super::question::{Condition, Cut, Fact, NameAsked, Scope, State};
+use super::question::{AskedScope, AskedState, Condition, Cut, Fact, NameAsked};
 use super::request;
-use super::tokens::{Token, tokens};
+use super::tokens::{QuestionWord, tokens};
 use super::unclear::Unclear;
 
 /// What the words of a question say.
 #[derive(Debug, Clone, Default, PartialEq)]
-pub(super) struct Draft {
+pub(super) struct QuestionDraft {
     pub(super) verbs: Vec<Verb>,
     pub(super) facts: Vec<Fact>,
     pub(super) kinds: Vec<AskedKind>,
@@ -24,7 +24,7 @@ pub(super) struct Draft {
     pub(super) names: Vec<NameAsked>,
     /// `in X`: a namespace, or a name.
     pub(super) places: Vec<String>,
-    pub(super) scope: Option<Scope>,
+    pub(super) scope: Option<AskedScope>,
     pub(super) conditions: Vec<Condition>,
     pub(super) cut: Cut,
     pub(super) any: bool,
@@ -41,7 +41,7 @@ enum Before {
     Name,
 }
 
-impl Draft {
+impl QuestionDraft {
     /// # Errors
     /// A change in the midst of a question, or an empty one.
     pub(super) fn of(text: &str) -> Result<Self, Unclear> {
@@ -72,7 +72,7 @@ impl Draft {
         Ok(draft)
     }
 
-    fn name(&mut self, token: &Token, before: Before) -> Before {
+    fn name(&mut self, token: &QuestionWord, before: Before) -> Before {
         let slash = token.text.split_once('/').filter(|_| !token.is_quoted);
         let with_kind =
             slash.and_then(|(kind, name)| Some((AskedKind::called(&kind.to_lowercase())?, name)));
@@ -101,7 +101,7 @@ impl Draft {
         &mut self,
         meaning: Meaning,
         slots: Vec<Slot>,
-        words: &[Token],
+        words: &[QuestionWord],
         before: Before,
         is_first: bool,
     ) -> Result<Before, Unclear> {
@@ -132,7 +132,7 @@ impl Draft {
         Ok(Before::Nothing)
     }
 
-    fn kind(&mut self, kinds: &[AskedKind], words: &[Token], before: Before) -> Before {
+    fn kind(&mut self, kinds: &[AskedKind], words: &[QuestionWord], before: Before) -> Before {
         let last = words.last().map_or("", |word| word.lower.as_str());
         let is_one = kinds.len() == 1 && !is_plural(last);
         // `the web deployment`, but not `the web pods`.
@@ -160,10 +160,10 @@ impl Draft {
     fn detail(&mut self, detail: Detail, slots: Vec<Slot>) -> Result<(), Unclear> {
         let mut slots = slots.into_iter();
         let condition = match (detail, slots.next()) {
-            (Detail::Everywhere, _) => return self.scope(Scope::Everywhere),
-            (Detail::Here, _) => return self.scope(Scope::Project),
+            (Detail::Everywhere, _) => return self.scope(AskedScope::Everywhere),
+            (Detail::Here, _) => return self.scope(AskedScope::Project),
             (Detail::InNamespace, Some(Slot::Word(name))) => {
-                return self.scope(Scope::Namespace(name));
+                return self.scope(AskedScope::Namespace(name));
             }
             (Detail::In, Some(Slot::Word(name))) => {
                 self.places.push(name);
@@ -189,7 +189,7 @@ impl Draft {
         Ok(())
     }
 
-    fn scope(&mut self, scope: Scope) -> Result<(), Unclear> {
+    fn scope(&mut self, scope: AskedScope) -> Result<(), Unclear> {
         match &self.scope {
             Some(other) if *other != scope => Err(Unclear::twice("namespaces")),
             _ => {
@@ -243,10 +243,10 @@ impl Draft {
 
     /// Whether the namespaces of the cluster have to be known.
     pub(super) fn names_a_place(&self) -> bool {
-        !self.places.is_empty() || matches!(self.scope, Some(Scope::Namespace(_)))
+        !self.places.is_empty() || matches!(self.scope, Some(AskedScope::Namespace(_)))
     }
 
-    pub(super) fn states(&self) -> impl Iterator<Item = State> {
+    pub(super) fn states(&self) -> impl Iterator<Item = AskedState> {
         self.conditions
             .iter()
             .filter_map(|condition| match condition {
@@ -256,7 +256,7 @@ impl Draft {
     }
 
     /// Takes a state away, if it is there.
-    pub(super) fn drop_states(&mut self, states: &[State]) -> bool {
+    pub(super) fn drop_states(&mut self, states: &[AskedState]) -> bool {
         let before = self.conditions.len();
         self.conditions.retain(
             |condition| !matches!(condition, Condition::Is(state) if states.contains(state)),

@@ -6,7 +6,7 @@ mod storage;
 mod timing;
 
 use super::kind::AskedKind::{self, *};
-use super::object::Seen;
+use super::object::SeenObject;
 use super::question::Fact;
 use super::snapshot::ClusterSnapshot;
 
@@ -15,7 +15,7 @@ pub(super) use pod::asks as probe_text;
 pub(super) use storage::{users as users_of, uses};
 
 /// The rows of a table for one object, without its name.
-type RowsOf = for<'a> fn(Seen<'a>, &'a ClusterSnapshot) -> Vec<Vec<String>>;
+type RowsOf = for<'a> fn(SeenObject<'a>, &'a ClusterSnapshot) -> Vec<Vec<String>>;
 
 /// A fact: how it is asked for, what has it, and how it is shown.
 #[derive(Debug)]

@@ -8,8 +8,8 @@ use std::sync::LazyLock;
 
 use super::kind::{AskedKind, KINDS};
 use super::pattern::{Slot, fit};
-use super::question::{Fact, Measured, State};
-use super::tokens::Token;
+use super::question::{AskedState, Fact, Measured};
+use super::tokens::QuestionWord;
 
 /// What a phrase says.
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -21,7 +21,7 @@ pub(super) enum Meaning {
     Asks(Verb),
     Kinds(&'static [AskedKind]),
     Fact(Fact),
-    Is(State),
+    Is(AskedState),
     With(Detail),
     /// `is`, `are`, `does`: at the start of a question it is answered with yes or no.
     YesNo,
@@ -102,7 +102,7 @@ pub(super) const PHRASES: &[(&str, Meaning)] = &[
     ("as|well|thing|things|object|objects|resource|resources|set|into|inside|having", Filler),
     ("at the moment", Filler), ("right now", Filler), ("lead|leads|leading|point|points|route|routes|routing|belong|belongs to", Weak), ("belong|belongs", Weak), ("name|names", Filler), ("called|named", Filler),
     ("kubernetes|k8s|kubectl", Filler), ("us about", Filler), ("in", Filler), ("created|started|deployed|made|start", Filler), ("long|much", Filler), ("use|uses|using|used|consume|consumes|take|takes|need|needs|read|reads|serve|serves|may|go|goes|want|wants|they|who|whose|whom", Weak), ("everything", Filler), ("app|application", Filler),
-    ("exist|exists", Filler), ("currently running", Is(State::Running)),
+    ("exist|exists", Filler), ("currently running", Is(AskedState::Running)),
     ("is|are", YesNo), ("is|are there", Any), ("any|some|anything|something|anyone|somebody", Any), ("there", Any),
     ("do|does|has|have|did|can", YesNo), ("do|does we|i|you have", Any),
     // what is asked
@@ -134,7 +134,7 @@ pub(super) const PHRASES: &[(&str, Meaning)] = &[
     ("is all ok|okay|fine|healthy|well", Asks(Fine)), ("any problem|problems|issue|issues|trouble|errors [with]", Asks(Problems)),
     ("is|are there [any|a] problem|problems|issue|issues|errors [with]", Asks(Problems)), ("problem|problems|issue|issues|trouble [with|of]", Asks(Why)),
     ("diagnose|troubleshoot|debug|investigate|analyze|analyse", Asks(Why)), ("what keeps|prevents|stops|blocks", Asks(Why)),
-    ("what causes", Asks(Why)), ("what is keeping|preventing|stopping|blocking|causing", Asks(Why)), ("from being scheduled", Is(State::Unschedulable)), ("from starting|running|working", Is(State::NotRunning)), ("from being|becoming|getting ready|started", Is(State::NotReady)), ("cause|reason [of|for]", Asks(Why)), ("what went wrong [with]", Asks(Why)),
+    ("what causes", Asks(Why)), ("what is keeping|preventing|stopping|blocking|causing", Asks(Why)), ("from being scheduled", Is(AskedState::Unschedulable)), ("from starting|running|working", Is(AskedState::NotRunning)), ("from being|becoming|getting ready|started", Is(AskedState::NotReady)), ("cause|reason [of|for]", Asks(Why)), ("what went wrong [with]", Asks(Why)),
     ("what needs attention", Asks(Why)), ("working [properly|correctly|fine|well]", Asks(Fine)), ("ok|okay|alright|fine", Asks(Fine)), ("doing [ok|okay|well|fine]", Asks(Fine)), ("what should i fix [first]", Asks(Why)), ("health [check] [of]", Asks(Why)), ("wrong [with]", Asks(Why)),
     ("what [has|have|is|was|were] changed|new|updated|different", Asks(Changed)), ("changes|changed", Asks(Changed)), ("what is new", Asks(Changed)),
     ("what was|were deployed|created|updated|added", Asks(Changed)), ("recent|latest changes|deployments|deploys|rollouts", Asks(Changed)),
@@ -181,39 +181,39 @@ pub(super) const PHRASES: &[(&str, Meaning)] = &[
     ("--previous|-p", With(Previous)),
     ("error|errors [of|from]", With(Errors)), ("error|errors line|lines|messages|message", With(Errors)), ("error|errors only", With(Errors)),
     // states
-    ("ready|healthy|available", Is(State::Ready)), ("is|are [it] up|alive|ok|okay|fine", Is(State::Ready)), ("up|alive", Is(State::Ready)), ("look|looked|show|set up", Filler), ("fully available|ready", Is(State::Ready)), ("up and running", Is(State::Ready)), ("healthy", Is(State::Ready)),
-    ("not [yet] [fully] ready|available|up", Is(State::NotReady)), ("unready|unavailable|down|degraded", Is(State::NotReady)), ("is|are not [yet] [fully] ready|available|up", Is(State::NotReady)), ("are|is down", Is(State::NotReady)),
-    ("never ready|become|becomes ready", Is(State::NotReady)), ("not become|becoming|get|getting|come ready|up", Is(State::NotReady)),
-    ("running", Is(State::Running)), ("run|runs", Weak), ("not running|run|start|started|starting", Is(State::NotRunning)), ("is|are not running|started|starting", Is(State::NotRunning)), ("stopped", Is(State::NotRunning)),
-    ("pending|waiting|stuck", Is(State::Pending)), ("stuck in|at pending", Is(State::Pending)), ("in pending [state]", Is(State::Pending)), ("in [the] running state", Is(State::Running)), ("still pending|waiting", Is(State::Pending)),
-    ("failed|errored", Is(State::Failed)), ("in [an] error [state]", Is(State::Failed)), ("not in [the] running state", Is(State::NotRunning)), ("have|has failed", Is(State::Failed)), ("fail|fails", Is(State::Failed)),
-    ("completed|complete|succeeded|finished|successful|done|ended", Is(State::Succeeded)), ("succeed", Is(State::Succeeded)), ("have|has completed|finished|succeeded|ended", Is(State::Succeeded)),
-    ("crashing|crashed|crash|crashes|crashlooping|crash-looping|crashloopbackoff|crashloop|dying|dies|die", Is(State::Crashing)), ("crash looping|loop|loops", Is(State::Crashing)),
-    ("in [a] crashloopbackoff|crashloop", Is(State::Crashing)), ("in [a] crash loop", Is(State::Crashing)), ("keep|keeps crashing|dying", Is(State::Crashing)), ("with crashloopbackoff", Is(State::Crashing)),
-    ("restarted|restarting", Is(State::Restarted)), ("keep|keeps restarting", Is(State::Restarted)), ("with restarts", Is(State::Restarted)), ("have|has restarted", Is(State::Restarted)), ("restart", Is(State::Restarted)),
-    ("oom|oomkilled|oom-killed", Is(State::OutOfMemory)), ("oom killed", Is(State::OutOfMemory)), ("[run|ran|runs|running] out of memory", Is(State::OutOfMemory)), ("killed [for|by|because] [of] memory|oom", Is(State::OutOfMemory)), ("killed", Is(State::OutOfMemory)),
-    ("imagepullbackoff|errimagepull", Is(State::NoImage)), ("[with|having|have] image pull error|errors|problems|failures", Is(State::NoImage)), ("can not pull [the|its|their] [image|images]", Is(State::NoImage)), ("failing|unable to pull [the|its|their] [image|images]", Is(State::NoImage)),
-    ("with image problems|errors", Is(State::NoImage)), ("without [an|its|their] image", Is(State::NoImage)), ("in imagepullbackoff|errimagepull", Is(State::NoImage)), ("not pull|pulling [the|its] [image|images]", Is(State::NoImage)),
-    ("terminating", Is(State::Terminating)), ("[being] deleted", Is(State::Terminating)),
-    ("suspended|paused", Is(State::Suspended)), ("active", Is(State::Active)), ("not suspended", Is(State::Active)),
-    ("unschedulable|unscheduled|cordoned", Is(State::Unschedulable)), ("not [be] scheduled|schedulable", Is(State::Unschedulable)), ("can not be scheduled", Is(State::Unschedulable)),
-    ("evicted", Is(State::Evicted)), ("bound", Is(State::Bound)), ("unbound", Is(State::Unbound)), ("not bound", Is(State::Unbound)),
-    ("scaled [down] to zero|0", Is(State::ScaledToZero)), ("with|has|have no|zero|0 replicas", Is(State::ScaledToZero)), ("scaled down", Is(State::ScaledToZero)), ("at zero replicas", Is(State::ScaledToZero)), ("asleep|sleeping", Is(State::ScaledToZero)),
-    ("without|no|missing [any] endpoint|endpoints|backend|backends|pods|pod", Is(State::WithoutEndpoints)), ("with|has|have no [ready] endpoint|endpoints|backend|backends|pods", Is(State::WithoutEndpoints)),
-    ("without [any] ready pods|endpoints|pod", Is(State::WithoutEndpoints)), ("select|selects|match|matches|selecting nothing|no", Is(State::WithoutEndpoints)), ("not have [any] endpoint|endpoints|pods|backends", Is(State::WithoutEndpoints)), ("with nothing behind [them|it]", Is(State::WithoutEndpoints)),
-    ("without|no|missing [any] [resource|memory|cpu] limit|limits", Is(State::WithoutLimits)), ("with|has|have no [resource|memory|cpu] limit|limits", Is(State::WithoutLimits)), ("not have|set [any] [resource|memory|cpu] limit|limits", Is(State::WithoutLimits)),
-    ("without|no|missing [any] [resource|memory|cpu] request|requests", Is(State::WithoutRequests)), ("with|has|have no [resource|memory|cpu] request|requests", Is(State::WithoutRequests)), ("not have|set [any] [resource|memory|cpu] request|requests", Is(State::WithoutRequests)),
-    ("without|no|missing [any] [readiness|liveness|health] probe|probes|check|checks", Is(State::WithoutProbes)), ("with|has|have no [readiness|liveness|health] probe|probes|check|checks", Is(State::WithoutProbes)), ("not have [any|a] [readiness|liveness|health] probe|probes", Is(State::WithoutProbes)),
-    ("without [a] [readiness|liveness|health] probe|check", Is(State::WithoutProbes)),
-    ("with|use|uses|using|on|run|runs|running [the] latest [tag|image|images]", Is(State::LatestTag)), ("with [the] [image] tag latest", Is(State::LatestTag)),
-    ("with|has|have high|much|heavy memory|ram [usage]", Is(State::HighMemory)), ("high memory|ram [usage]", Is(State::HighMemory)), ("near|close|at [to] its|their [memory] limit|limits", Is(State::HighMemory)), ("use|uses|using much|lots|a [lot] [of] memory|ram", Is(State::HighMemory)), ("memory hungry", Is(State::HighMemory)),
-    ("with|has|have high|much|heavy cpu [usage]", Is(State::HighCpu)), ("high cpu [usage]", Is(State::HighCpu)), ("use|uses|using much|lots|a [lot] [of] cpu", Is(State::HighCpu)),
-    ("of type loadbalancer", Is(State::LoadBalancer)), ("loadbalancer|loadbalancers", Is(State::LoadBalancer)), ("load balancer|balancers", Is(State::LoadBalancer)),
-    ("of type nodeport", Is(State::NodePort)), ("nodeport|nodeports", Is(State::NodePort)), ("of type clusterip", Is(State::ClusterIp)), ("clusterip", Is(State::ClusterIp)), ("headless", Is(State::Headless)),
-    ("unused|unreferenced|orphaned|unmounted", Is(State::Unused)), ("not used|mounted|referenced [by] [anything|any|anyone] [pod|pods]", Is(State::Unused)), ("is|are not used|mounted", Is(State::Unused)), ("[does|do] nobody|nothing|no [one|pod|workload] use|uses|used|using", Is(State::Unused)),
-    ("default", Is(State::Default)),
-    ("unhealthy|broken|failing|misbehaving|sick", Is(State::Trouble)), ("with problems|issues|errors|trouble", Is(State::Trouble)), ("in trouble", Is(State::Trouble)), ("not healthy|working|work|ok|okay|fine|right", Is(State::Trouble)), ("is|are not healthy|working|ok|okay|fine", Is(State::Trouble)), ("has|have|having [a] problem|problems|issue|issues", Is(State::Trouble)),
-    ("unreachable", Is(State::Unreachable)), ("not reachable|reached|reach|respond|responding|answer|answering|serve|serving|accessible", Is(State::Unreachable)), ("is|are not reachable|responding|answering|serving|accessible", Is(State::Unreachable)), ("can not be reached|accessed", Is(State::Unreachable)), ("not be reached|accessed", Is(State::Unreachable)), ("can not reach|connect|access|open [to]", Is(State::Unreachable)), ("can not connect to", Is(State::Unreachable)), ("[can] not i|we|you|they|it reach|connect|access|open [to]", Is(State::Unreachable)),
+    ("ready|healthy|available", Is(AskedState::Ready)), ("is|are [it] up|alive|ok|okay|fine", Is(AskedState::Ready)), ("up|alive", Is(AskedState::Ready)), ("look|looked|show|set up", Filler), ("fully available|ready", Is(AskedState::Ready)), ("up and running", Is(AskedState::Ready)), ("healthy", Is(AskedState::Ready)),
+    ("not [yet] [fully] ready|available|up", Is(AskedState::NotReady)), ("unready|unavailable|down|degraded", Is(AskedState::NotReady)), ("is|are not [yet] [fully] ready|available|up", Is(AskedState::NotReady)), ("are|is down", Is(AskedState::NotReady)),
+    ("never ready|become|becomes ready", Is(AskedState::NotReady)), ("not become|becoming|get|getting|come ready|up", Is(AskedState::NotReady)),
+    ("running", Is(AskedState::Running)), ("run|runs", Weak), ("not running|run|start|started|starting", Is(AskedState::NotRunning)), ("is|are not running|started|starting", Is(AskedState::NotRunning)), ("stopped", Is(AskedState::NotRunning)),
+    ("pending|waiting|stuck", Is(AskedState::Pending)), ("stuck in|at pending", Is(AskedState::Pending)), ("in pending [state]", Is(AskedState::Pending)), ("in [the] running state", Is(AskedState::Running)), ("still pending|waiting", Is(AskedState::Pending)),
+    ("failed|errored", Is(AskedState::Failed)), ("in [an] error [state]", Is(AskedState::Failed)), ("not in [the] running state", Is(AskedState::NotRunning)), ("have|has failed", Is(AskedState::Failed)), ("fail|fails", Is(AskedState::Failed)),
+    ("completed|complete|succeeded|finished|successful|done|ended", Is(AskedState::Succeeded)), ("succeed", Is(AskedState::Succeeded)), ("have|has completed|finished|succeeded|ended", Is(AskedState::Succeeded)),
+    ("crashing|crashed|crash|crashes|crashlooping|crash-looping|crashloopbackoff|crashloop|dying|dies|die", Is(AskedState::Crashing)), ("crash looping|loop|loops", Is(AskedState::Crashing)),
+    ("in [a] crashloopbackoff|crashloop", Is(AskedState::Crashing)), ("in [a] crash loop", Is(AskedState::Crashing)), ("keep|keeps crashing|dying", Is(AskedState::Crashing)), ("with crashloopbackoff", Is(AskedState::Crashing)),
+    ("restarted|restarting", Is(AskedState::Restarted)), ("keep|keeps restarting", Is(AskedState::Restarted)), ("with restarts", Is(AskedState::Restarted)), ("have|has restarted", Is(AskedState::Restarted)), ("restart", Is(AskedState::Restarted)),
+    ("oom|oomkilled|oom-killed", Is(AskedState::OutOfMemory)), ("oom killed", Is(AskedState::OutOfMemory)), ("[run|ran|runs|running] out of memory", Is(AskedState::OutOfMemory)), ("killed [for|by|because] [of] memory|oom", Is(AskedState::OutOfMemory)), ("killed", Is(AskedState::OutOfMemory)),
+    ("imagepullbackoff|errimagepull", Is(AskedState::NoImage)), ("[with|having|have] image pull error|errors|problems|failures", Is(AskedState::NoImage)), ("can not pull [the|its|their] [image|images]", Is(AskedState::NoImage)), ("failing|unable to pull [the|its|their] [image|images]", Is(AskedState::NoImage)),
+    ("with image problems|errors", Is(AskedState::NoImage)), ("without [an|its|their] image", Is(AskedState::NoImage)), ("in imagepullbackoff|errimagepull", Is(AskedState::NoImage)), ("not pull|pulling [the|its] [image|images]", Is(AskedState::NoImage)),
+    ("terminating", Is(AskedState::Terminating)), ("[being] deleted", Is(AskedState::Terminating)),
+    ("suspended|paused", Is(AskedState::Suspended)), ("active", Is(AskedState::Active)), ("not suspended", Is(AskedState::Active)),
+    ("unschedulable|unscheduled|cordoned", Is(AskedState::Unschedulable)), ("not [be] scheduled|schedulable", Is(AskedState::Unschedulable)), ("can not be scheduled", Is(AskedState::Unschedulable)),
+    ("evicted", Is(AskedState::Evicted)), ("bound", Is(AskedState::Bound)), ("unbound", Is(AskedState::Unbound)), ("not bound", Is(AskedState::Unbound)),
+    ("scaled [down] to zero|0", Is(AskedState::ScaledToZero)), ("with|has|have no|zero|0 replicas", Is(AskedState::ScaledToZero)), ("scaled down", Is(AskedState::ScaledToZero)), ("at zero replicas", Is(AskedState::ScaledToZero)), ("asleep|sleeping", Is(AskedState::ScaledToZero)),
+    ("without|no|missing [any] endpoint|endpoints|backend|backends|pods|pod", Is(AskedState::WithoutEndpoints)), ("with|has|have no [ready] endpoint|endpoints|backend|backends|pods", Is(AskedState::WithoutEndpoints)),
+    ("without [any] ready pods|endpoints|pod", Is(AskedState::WithoutEndpoints)), ("select|selects|match|matches|selecting nothing|no", Is(AskedState::WithoutEndpoints)), ("not have [any] endpoint|endpoints|pods|backends", Is(AskedState::WithoutEndpoints)), ("with nothing behind [them|it]", Is(AskedState::WithoutEndpoints)),
+    ("without|no|missing [any] [resource|memory|cpu] limit|limits", Is(AskedState::WithoutLimits)), ("with|has|have no [resource|memory|cpu] limit|limits", Is(AskedState::WithoutLimits)), ("not have|set [any] [resource|memory|cpu] limit|limits", Is(AskedState::WithoutLimits)),
+    ("without|no|missing [any] [resource|memory|cpu] request|requests", Is(AskedState::WithoutRequests)), ("with|has|have no [resource|memory|cpu] request|requests", Is(AskedState::WithoutRequests)), ("not have|set [any] [resource|memory|cpu] request|requests", Is(AskedState::WithoutRequests)),
+    ("without|no|missing [any] [readiness|liveness|health] probe|probes|check|checks", Is(AskedState::WithoutProbes)), ("with|has|have no [readiness|liveness|health] probe|probes|check|checks", Is(AskedState::WithoutProbes)), ("not have [any|a] [readiness|liveness|health] probe|probes", Is(AskedState::WithoutProbes)),
+    ("without [a] [readiness|liveness|health] probe|check", Is(AskedState::WithoutProbes)),
+    ("with|use|uses|using|on|run|runs|running [the] latest [tag|image|images]", Is(AskedState::LatestTag)), ("with [the] [image] tag latest", Is(AskedState::LatestTag)),
+    ("with|has|have high|much|heavy memory|ram [usage]", Is(AskedState::HighMemory)), ("high memory|ram [usage]", Is(AskedState::HighMemory)), ("near|close|at [to] its|their [memory] limit|limits", Is(AskedState::HighMemory)), ("use|uses|using much|lots|a [lot] [of] memory|ram", Is(AskedState::HighMemory)), ("memory hungry", Is(AskedState::HighMemory)),
+    ("with|has|have high|much|heavy cpu [usage]", Is(AskedState::HighCpu)), ("high cpu [usage]", Is(AskedState::HighCpu)), ("use|uses|using much|lots|a [lot] [of] cpu", Is(AskedState::HighCpu)),
+    ("of type loadbalancer", Is(AskedState::LoadBalancer)), ("loadbalancer|loadbalancers", Is(AskedState::LoadBalancer)), ("load balancer|balancers", Is(AskedState::LoadBalancer)),
+    ("of type nodeport", Is(AskedState::NodePort)), ("nodeport|nodeports", Is(AskedState::NodePort)), ("of type clusterip", Is(AskedState::ClusterIp)), ("clusterip", Is(AskedState::ClusterIp)), ("headless", Is(AskedState::Headless)),
+    ("unused|unreferenced|orphaned|unmounted", Is(AskedState::Unused)), ("not used|mounted|referenced [by] [anything|any|anyone] [pod|pods]", Is(AskedState::Unused)), ("is|are not used|mounted", Is(AskedState::Unused)), ("[does|do] nobody|nothing|no [one|pod|workload] use|uses|used|using", Is(AskedState::Unused)),
+    ("default", Is(AskedState::Default)),
+    ("unhealthy|broken|failing|misbehaving|sick", Is(AskedState::Trouble)), ("with problems|issues|errors|trouble", Is(AskedState::Trouble)), ("in trouble", Is(AskedState::Trouble)), ("not healthy|working|work|ok|okay|fine|right", Is(AskedState::Trouble)), ("is|are not healthy|working|ok|okay|fine", Is(AskedState::Trouble)), ("has|have|having [a] problem|problems|issue|issues", Is(AskedState::Trouble)),
+    ("unreachable", Is(AskedState::Unreachable)), ("not reachable|reached|reach|respond|responding|answer|answering|serve|serving|accessible", Is(AskedState::Unreachable)), ("is|are not reachable|responding|answering|serving|accessible", Is(AskedState::Unreachable)), ("can not be reached|accessed", Is(AskedState::Unreachable)), ("not be reached|accessed", Is(AskedState::Unreachable)), ("can not reach|connect|access|open [to]", Is(AskedState::Unreachable)), ("can not connect to", Is(AskedState::Unreachable)), ("[can] not i|we|you|they|it reach|connect|access|open [to]", Is(AskedState::Unreachable)),
     // groups of kinds
     ("workload|workloads|apps|applications", Kinds(super::kind::WORKLOADS)),
     ("webhook|webhooks", Kinds(&[AskedKind::ValidatingWebhook, AskedKind::MutatingWebhook])),
@@ -242,7 +242,7 @@ pub(super) fn is_phrase(word: &str) -> bool {
 }
 
 /// The phrase at the start of the tokens that takes the most of them.
-pub(super) fn meaning(tokens: &[Token]) -> Option<(usize, Meaning, Vec<Slot>)> {
+pub(super) fn meaning(tokens: &[QuestionWord]) -> Option<(usize, Meaning, Vec<Slot>)> {
     let facts = super::facts::FACTS.iter();
     let facts = facts.flat_map(|row| {
         row.words

@@ -14,10 +14,10 @@ use serde_json::Value;
 use super::analyse::logs_of;
 use super::answers::logs;
 use super::kind::{AskedKind, KINDS};
-use super::question::{Asked, Question, Scope};
+use super::question::{AskedFor, AskedScope, Question};
 use super::snapshot::{AskedProject, ClusterSnapshot, LogOf};
 use super::unclear::Unclear;
-use super::{Reply, Understood, understand};
+use super::{AskReply, Understood, understand};
 use crate::error::{Code, Error, Result, chain};
 use crate::inventory::UseOfMemory;
 use crate::release::crash::read_log;
@@ -63,15 +63,15 @@ impl Asker {
     ///
     /// # Errors
     /// [`Code::AskUnclear`], [`Code::AskName`], [`Code::AskUnread`]; [`Code::ClusterUnreachable`].
-    pub async fn reply(&self, text: &str) -> Result<Reply> {
+    pub async fn reply(&self, text: &str) -> Result<AskReply> {
         let mut snapshot =
             ClusterSnapshot::new(self.project.clone(), Timestamp::now(), TimeZone::system());
         snapshot.cluster.clone_from(&self.cluster);
         let draft = match understand(text).map_err(Unclear::error)? {
             Understood::Change(request) => {
-                self.read(&mut snapshot, &everything(), &Scope::Everywhere)
+                self.read(&mut snapshot, &everything(), &AskedScope::Everywhere)
                     .await?;
-                return Ok(Reply::Change(
+                return Ok(AskReply::Change(
                     request.planned(&snapshot).map_err(Unclear::error)?,
                 ));
             }
@@ -79,8 +79,12 @@ impl Asker {
         };
         let mut namespaces = vec![];
         if draft.names_a_place() {
-            self.read(&mut snapshot, &[AskedKind::Namespace], &Scope::Everywhere)
-                .await?;
+            self.read(
+                &mut snapshot,
+                &[AskedKind::Namespace],
+                &AskedScope::Everywhere,
+            )
+            .await?;
             namespaces = snapshot.namespaces();
         }
         let question = draft.settle(text, &namespaces).map_err(Unclear::error)?;
@@ -101,7 +105,7 @@ impl Asker {
             }
         };
         let version = async {
-            match question.asked == Asked::Cluster {
+            match question.asked == AskedFor::Cluster {
                 true => self
                     .client
                     .apiserver_version()
@@ -122,7 +126,7 @@ impl Asker {
         self.read_logs(&question, &mut snapshot)
             .await
             .map_err(Unclear::error)?;
-        Ok(Reply::Answer(
+        Ok(AskReply::AskAnswer(
             question.answer(&snapshot).map_err(Unclear::error)?,
         ))
     }
@@ -132,12 +136,12 @@ impl Asker {
         &self,
         snapshot: &mut ClusterSnapshot,
         kinds: &[AskedKind],
-        scope: &Scope,
+        scope: &AskedScope,
     ) -> Result<()> {
         let namespaces: Vec<Option<&str>> = match scope {
-            Scope::Everywhere => vec![None],
-            Scope::Namespace(name) => vec![Some(name)],
-            Scope::Project => self
+            AskedScope::Everywhere => vec![None],
+            AskedScope::Namespace(name) => vec![Some(name)],
+            AskedScope::Project => self
                 .project
                 .namespaces
                 .iter()
@@ -208,8 +212,8 @@ impl Asker {
         snapshot: &mut ClusterSnapshot,
     ) -> Result<(), Unclear> {
         let (wanted, lines) = match question.asked {
-            Asked::Logs => (logs::wanted(question, snapshot)?, lines(question)),
-            Asked::Why | Asked::Describe => {
+            AskedFor::Logs => (logs::wanted(question, snapshot)?, lines(question)),
+            AskedFor::Why | AskedFor::Describe => {
                 let pods = question.of_kind(AskedKind::Pod, snapshot);
                 let mut wanted: Vec<_> = pods.into_iter().flat_map(logs_of).collect();
                 wanted.truncate(MOST_LOGS);

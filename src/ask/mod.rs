@@ -34,7 +34,7 @@ mod tokens;
 mod unclear;
 mod wording;
 
-pub use answer::{Answer, AnswerEvidence};
+pub use answer::{AnswerEvidence, AskAnswer};
 pub use kind::AskedKind;
 pub use live::Asker;
 pub use planned::PlannedRequest;
@@ -42,20 +42,20 @@ pub use request::ChangeRequest;
 pub use snapshot::{AskedProject, ClusterSnapshot, LogOf};
 pub use unclear::Unclear;
 
-use draft::Draft;
+use draft::QuestionDraft;
 use question::Question;
 
 /// What was understood of a text.
 #[derive(Debug)]
 enum Understood {
-    Question(Draft),
+    Question(QuestionDraft),
     Change(ChangeRequest),
 }
 
 /// What comes of a text.
 #[derive(Debug)]
-pub enum Reply {
-    Answer(Answer),
+pub enum AskReply {
+    AskAnswer(AskAnswer),
     /// A change that is asked for: nothing was done.
     Change(PlannedRequest),
 }
@@ -64,7 +64,7 @@ pub enum Reply {
 fn understand(text: &str) -> Result<Understood, Unclear> {
     match ChangeRequest::of(text) {
         Some(request) => Ok(Understood::Change(request)),
-        None => Draft::of(text).map(Understood::Question),
+        None => QuestionDraft::of(text).map(Understood::Question),
     }
 }
 
@@ -72,13 +72,13 @@ fn understand(text: &str) -> Result<Understood, Unclear> {
 ///
 /// # Errors
 /// What was not understood.
-pub fn reply(text: &str, snapshot: &ClusterSnapshot) -> Result<Reply, Unclear> {
+pub fn reply(text: &str, snapshot: &ClusterSnapshot) -> Result<AskReply, Unclear> {
     match understand(text)? {
-        Understood::Change(request) => request.planned(snapshot).map(Reply::Change),
+        Understood::Change(request) => request.planned(snapshot).map(AskReply::Change),
         Understood::Question(draft) => {
             let question = draft.settle(text, &snapshot.namespaces())?;
             question.place_is_there(&snapshot.namespaces())?;
-            question.answer(snapshot).map(Reply::Answer)
+            question.answer(snapshot).map(AskReply::AskAnswer)
         }
     }
 }
@@ -87,7 +87,7 @@ impl Question {
     /// A namespace that is not there has no pods, and that is no answer.
     fn place_is_there(&self, namespaces: &[String]) -> Result<(), Unclear> {
         match &self.scope {
-            question::Scope::Namespace(name) if !namespaces.contains(name) => {
+            question::AskedScope::Namespace(name) if !namespaces.contains(name) => {
                 let near = crate::error::suggest(name, namespaces.iter().map(String::as_str));
                 Err(Unclear::no_such("namespace", name, "the cluster", near))
             }

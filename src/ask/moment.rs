@@ -5,7 +5,7 @@ use jiff::tz::TimeZone;
 use jiff::{SignedDuration, Timestamp, ToSpan};
 
 use super::pattern::number;
-use super::tokens::Token;
+use super::tokens::QuestionWord;
 
 /// A time as a question names it.
 #[derive(Debug, Clone, PartialEq)]
@@ -63,7 +63,7 @@ fn unit(word: &str) -> Option<i64> {
 }
 
 /// The spans at the start of the tokens, and how many tokens each takes.
-pub(super) fn span(tokens: &[Token]) -> Vec<(usize, SignedDuration)> {
+pub(super) fn span(tokens: &[QuestionWord]) -> Vec<(usize, SignedDuration)> {
     let word = |at: usize| tokens.get(at).map_or("", |token| token.lower.as_str());
     let mut found = vec![];
     let mut add = |count: usize, seconds: Option<i64>| {
@@ -107,7 +107,7 @@ fn compact(word: &str) -> Option<i64> {
 }
 
 /// The times at the start of the tokens, and how many tokens each takes.
-pub(super) fn time(tokens: &[Token]) -> Vec<(usize, Moment)> {
+pub(super) fn time(tokens: &[QuestionWord]) -> Vec<(usize, Moment)> {
     let word = |at: usize| tokens.get(at).map_or("", |token| token.lower.as_str());
     let mut found: Vec<_> = span(tokens)
         .into_iter()

@@ -2,7 +2,7 @@
 
 use super::kind::AskedKind::{self, CronJob, Event, Namespace, Node, Pod, Service};
 use super::kind::WORKLOADS;
-use super::question::{Asked, Condition, Fact, Question, Scope, State};
+use super::question::{AskedFor, AskedScope, AskedState, Condition, Fact, Question};
 use super::unclear::Unclear;
 
 impl Question {
@@ -17,74 +17,76 @@ impl Question {
                 Ok(())
             }
         };
-        let is_logs = asked == Asked::Logs;
+        let is_logs = asked == AskedFor::Logs;
         takes(is_logs, cut.lines.is_some(), "a number of lines")?;
         takes(is_logs, cut.previous, "the run before")?;
         takes(is_logs, cut.container.is_some(), "a container")?;
         takes(
-            is_logs || matches!(asked, Asked::Events | Asked::Why),
+            is_logs || matches!(asked, AskedFor::Events | AskedFor::Why),
             cut.errors,
             "errors alone",
         )?;
-        let is_ordered =
-            matches!(asked, Asked::Logs | Asked::Events | Asked::Usage(_)) || cut.newest.is_some();
+        let is_ordered = matches!(
+            asked,
+            AskedFor::Logs | AskedFor::Events | AskedFor::Usage(_)
+        ) || cut.newest.is_some();
         takes(is_ordered, cut.first.is_some(), "a number of rows")?;
         takes(
-            asked == Asked::List,
+            asked == AskedFor::List,
             cut.newest.is_some(),
             "newest or oldest",
         )?;
         takes(
             matches!(
                 asked,
-                Asked::Logs | Asked::Events | Asked::Changed | Asked::Why
+                AskedFor::Logs | AskedFor::Events | AskedFor::Changed | AskedFor::Why
             ),
             cut.since.is_some(),
             "a time",
         )?;
         let selects = matches!(
             asked,
-            Asked::List
-                | Asked::Count
-                | Asked::Check
-                | Asked::Fact(_)
-                | Asked::Logs
-                | Asked::Why
-                | Asked::Usage(_)
+            AskedFor::List
+                | AskedFor::Count
+                | AskedFor::Check
+                | AskedFor::Fact(_)
+                | AskedFor::Logs
+                | AskedFor::Why
+                | AskedFor::Usage(_)
         );
         takes(selects, !self.conditions.is_empty(), "a condition")?;
         let is_named = !self.names.is_empty() || !self.kinds.is_empty();
         match asked {
-            Asked::Logs if !is_named && self.conditions.is_empty() => Err(Unclear::lacking(
+            AskedFor::Logs if !is_named && self.conditions.is_empty() => Err(Unclear::lacking(
                 "the question does not say whose logs",
                 "logs of api",
             )),
-            Asked::Talks if self.names.is_empty() => Err(Unclear::lacking(
+            AskedFor::Talks if self.names.is_empty() => Err(Unclear::lacking(
                 "the question does not say to whom",
                 "who talks to redis",
             )),
-            Asked::Describe
+            AskedFor::Describe
                 if self.names.is_empty()
-                    && !matches!(self.scope, Scope::Namespace(_) | Scope::Project) =>
+                    && !matches!(self.scope, AskedScope::Namespace(_) | AskedScope::Project) =>
             {
                 Err(Unclear::lacking(
                     "the question does not name an object",
                     "describe api",
                 ))
             }
-            Asked::Count if self.kinds.is_empty() => Err(Unclear::lacking(
+            AskedFor::Count if self.kinds.is_empty() => Err(Unclear::lacking(
                 "the question does not say what to count",
                 "how many pods are ready",
             )),
-            Asked::Cluster | Asked::Help | Asked::Changed
-                if !self.names.is_empty() && asked != Asked::Changed =>
+            AskedFor::Cluster | AskedFor::Help | AskedFor::Changed
+                if !self.names.is_empty() && asked != AskedFor::Changed =>
             {
                 Err(Unclear::unfitting(
                     &format!("`{}`", self.names[0].text),
                     name,
                 ))
             }
-            Asked::Usage(_)
+            AskedFor::Usage(_)
                 if self.kinds.iter().any(|kind| {
                     !matches!(kind, Pod | Node | Namespace) && !WORKLOADS.contains(kind)
                 }) =>
@@ -104,17 +106,19 @@ impl Question {
         let is_wide = self.names.iter().any(|name| name.kind.is_none())
             || matches!(
                 self.asked,
-                Asked::Why | Asked::Changed | Asked::Talks | Asked::Describe
+                AskedFor::Why | AskedFor::Changed | AskedFor::Talks | AskedFor::Describe
             );
         let is_related = !self.names.is_empty() && !self.kinds.is_empty();
-        let judges = self
-            .conditions
-            .iter()
-            .any(|condition| matches!(condition, Condition::Is(State::Trouble | State::Unused)));
+        let judges = self.conditions.iter().any(|condition| {
+            matches!(
+                condition,
+                Condition::Is(AskedState::Trouble | AskedState::Unused)
+            )
+        });
         if is_wide
             || is_related
             || judges
-            || matches!(self.asked, Asked::Fact(Fact::UsedBy | Fact::Exposed))
+            || matches!(self.asked, AskedFor::Fact(Fact::UsedBy | Fact::Exposed))
         {
             return None;
         }
@@ -133,13 +137,13 @@ impl Question {
                 _ => vec![],
             });
         }
-        if matches!(self.asked, Asked::Logs | Asked::Usage(_)) {
+        if matches!(self.asked, AskedFor::Logs | AskedFor::Usage(_)) {
             kinds.extend([Pod, ReplicaSet, Job]);
         }
-        if self.asked == Asked::Events {
+        if self.asked == AskedFor::Events {
             kinds.push(Event);
         }
-        if matches!(self.asked, Asked::Cluster | Asked::Usage(_)) {
+        if matches!(self.asked, AskedFor::Cluster | AskedFor::Usage(_)) {
             kinds.extend([Node, Namespace]);
         }
         kinds.sort();
@@ -149,11 +153,12 @@ impl Question {
 
     /// Whether the kubelets have to be asked.
     pub(super) fn needs_usage(&self) -> bool {
-        matches!(self.asked, Asked::Usage(_)) || self.conditions.iter().any(Condition::needs_usage)
+        matches!(self.asked, AskedFor::Usage(_))
+            || self.conditions.iter().any(Condition::needs_usage)
     }
 }
 
-impl Asked {
+impl AskedFor {
     /// As a sentence has it.
     pub(super) fn words(self) -> &'static str {
         match self {

@@ -10,7 +10,7 @@ use super::kind::AskedKind;
 
 /// An object of a snapshot.
 #[derive(Debug, Clone, Copy)]
-pub(super) struct Seen<'a> {
+pub(super) struct SeenObject<'a> {
     pub(super) kind: AskedKind,
     pub(super) value: &'a Value,
 }
@@ -37,7 +37,7 @@ pub(super) fn texts(value: &Value) -> BTreeMap<String, String> {
         .collect()
 }
 
-impl<'a> Seen<'a> {
+impl<'a> SeenObject<'a> {
     pub(super) fn name(&self) -> &'a str {
         self.value["metadata"]["name"].as_str().unwrap_or_default()
     }

@@ -7,7 +7,7 @@
 use super::kind::AskedKind;
 use super::lexicon::is_phrase;
 use super::moment::{Moment, span, time};
-use super::tokens::Token;
+use super::tokens::QuestionWord;
 use crate::quantity;
 
 /// What a pattern took in braces.
@@ -23,12 +23,12 @@ pub(super) enum Slot {
 }
 
 /// How many tokens a pattern takes from the start, and the values; None if it does not fit. The longest fit counts.
-pub(super) fn fit(pattern: &str, tokens: &[Token]) -> Option<(usize, Vec<Slot>)> {
+pub(super) fn fit(pattern: &str, tokens: &[QuestionWord]) -> Option<(usize, Vec<Slot>)> {
     let parts: Vec<_> = pattern.split(' ').collect();
     longest(&parts, tokens)
 }
 
-fn longest(parts: &[&str], tokens: &[Token]) -> Option<(usize, Vec<Slot>)> {
+fn longest(parts: &[&str], tokens: &[QuestionWord]) -> Option<(usize, Vec<Slot>)> {
     let Some((part, rest)) = parts.split_first() else {
         return Some((0, vec![]));
     };
@@ -48,7 +48,7 @@ fn longest(parts: &[&str], tokens: &[Token]) -> Option<(usize, Vec<Slot>)> {
 }
 
 /// The ways in which one part fits the start of the tokens.
-fn takes(part: &str, tokens: &[Token]) -> Vec<(usize, Option<Slot>)> {
+fn takes(part: &str, tokens: &[QuestionWord]) -> Vec<(usize, Option<Slot>)> {
     let Some(first) = tokens.first() else {
         return vec![];
     };
@@ -93,7 +93,7 @@ const NO_NAMES: &[&str] = &[
     "to", "of", "for", "in", "on", "and", "or", "not", "no",
 ];
 
-fn is_name(token: &Token) -> bool {
+fn is_name(token: &QuestionWord) -> bool {
     let word = token.lower.as_str();
     let is_other = || NO_NAMES.contains(&word) || AskedKind::called(word).is_some();
     token.is_quoted || (!token.is_label() && !is_other())

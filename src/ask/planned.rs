@@ -4,8 +4,8 @@ use serde::Serialize;
 
 use super::kind::AskedKind::{CronJob, DaemonSet, Deployment, StatefulSet};
 use super::kind::{AskedKind, KINDS};
-use super::object::Seen;
-use super::question::{Asked, Cut, NameAsked, Question, Scope};
+use super::object::SeenObject;
+use super::question::{AskedFor, AskedScope, Cut, NameAsked, Question};
 use super::request::ChangeRequest;
 use super::snapshot::ClusterSnapshot;
 use super::unclear::Unclear;
@@ -44,10 +44,12 @@ impl ChangeRequest {
         }
         let question = Question {
             text: self.verb.clone(),
-            asked: Asked::Describe,
+            asked: AskedFor::Describe,
             kinds: vec![],
             names: self.names.clone(),
-            scope: self.namespace.map_or(Scope::Project, Scope::Namespace),
+            scope: self
+                .namespace
+                .map_or(AskedScope::Project, AskedScope::Namespace),
             conditions: vec![],
             cut: Cut::default(),
             any: false,
@@ -97,7 +99,7 @@ fn one(
         return Err(only.meant(snapshot).err().unwrap_or_else(Unclear::empty));
     };
     let kinds = kinds_of(action);
-    let fitting: Vec<Seen<'_>> = meant
+    let fitting: Vec<SeenObject<'_>> = meant
         .objects
         .iter()
         .filter(|seen| kinds.contains(&seen.kind))
@@ -121,7 +123,7 @@ fn one(
     }
 }
 
-fn object(seen: Seen<'_>) -> Result<ObjectName, Unclear> {
+fn object(seen: SeenObject<'_>) -> Result<ObjectName, Unclear> {
     let kind = ObjectKind::ALL
         .iter()
         .find(|kind| kind.name() == seen.kind.name());

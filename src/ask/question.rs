@@ -7,7 +7,7 @@ use super::moment::Moment;
 
 /// What is asked.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Asked {
+pub(super) enum AskedFor {
     List,
     Count,
     /// Yes or no.
@@ -75,7 +75,7 @@ pub(super) enum Fact {
 /// What must be true of an object.
 #[derive(Debug, Clone, PartialEq)]
 pub(super) enum Condition {
-    Is(State),
+    Is(AskedState),
     OlderThan(SignedDuration),
     YoungerThan(SignedDuration),
     /// Made after this moment.
@@ -97,7 +97,7 @@ pub(super) enum Condition {
 
 /// A state that has a name.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum State {
+pub(super) enum AskedState {
     Ready,
     NotReady,
     Running,
@@ -136,7 +136,7 @@ pub(super) enum State {
 
 /// Where to look.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) enum Scope {
+pub(super) enum AskedScope {
     /// The namespaces of the project.
     Project,
     Namespace(String),
@@ -169,10 +169,10 @@ pub(super) struct Cut {
 pub(super) struct Question {
     /// As it was typed.
     pub(super) text: String,
-    pub(super) asked: Asked,
+    pub(super) asked: AskedFor,
     pub(super) kinds: Vec<AskedKind>,
     pub(super) names: Vec<NameAsked>,
-    pub(super) scope: Scope,
+    pub(super) scope: AskedScope,
     pub(super) conditions: Vec<Condition>,
     pub(super) cut: Cut,
     /// A yes is owed if one object fits; else all have to.

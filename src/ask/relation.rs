@@ -7,7 +7,7 @@ use super::kind::AskedKind::{
     EndpointSlice, Ingress, Job, LimitRange, Namespace, NetworkPolicy, Node, Pod, Quota,
     ReplicaSet, Secret, Service, ServiceAccount, StatefulSet, StorageClass, Volume,
 };
-use super::object::{Seen, items, text};
+use super::object::{SeenObject, items, text};
 use super::resolve::Meant;
 use super::snapshot::ClusterSnapshot;
 
@@ -16,7 +16,7 @@ pub(super) fn related<'a>(
     kind: AskedKind,
     meant: &Meant<'a>,
     snapshot: &'a ClusterSnapshot,
-) -> Option<Vec<Seen<'a>>> {
+) -> Option<Vec<SeenObject<'a>>> {
     let own: Vec<_> = meant
         .objects
         .iter()
@@ -52,7 +52,7 @@ pub(super) fn related<'a>(
             meant.pods(snapshot)
         }
     };
-    let is_any = |pods: &[Seen<'_>], of: Seen<'_>| {
+    let is_any = |pods: &[SeenObject<'_>], of: SeenObject<'_>| {
         pods.iter()
             .any(|pod| pod.name() == of.name() && pod.namespace() == of.namespace())
     };
@@ -103,7 +103,7 @@ pub(super) fn related<'a>(
                     .iter()
                     .map(|service| service.name().to_owned()),
             );
-            let leads = |ingress: &Seen<'_>| {
+            let leads = |ingress: &SeenObject<'_>| {
                 backends(*ingress).iter().any(|(_, _, service)| {
                     names.iter().any(|name| service["name"] == name.as_str())
                 })
@@ -112,7 +112,7 @@ pub(super) fn related<'a>(
         }
         ConfigMap | Secret | Claim | ServiceAccount if has_pods => used(kind, meant, snapshot),
         Autoscaler if has_pods => {
-            let is_target = |hpa: &Seen<'_>| {
+            let is_target = |hpa: &SeenObject<'_>| {
                 let target = &hpa.spec()["scaleTargetRef"];
                 meant
                     .objects
@@ -138,7 +138,7 @@ pub(super) fn related<'a>(
                 .collect()
         }
         EndpointSlice if has(&[Service]) => {
-            let of = |slice: &Seen<'_>| {
+            let of = |slice: &SeenObject<'_>| {
                 slice
                     .labels()
                     .get("kubernetes.io/service-name")
@@ -173,14 +173,14 @@ pub(super) fn related<'a>(
 }
 
 /// The Services whose selectors choose the pods that the objects make, whether or not there are any now.
-fn services<'a>(meant: &Meant<'a>, snapshot: &'a ClusterSnapshot) -> Vec<Seen<'a>> {
+fn services<'a>(meant: &Meant<'a>, snapshot: &'a ClusterSnapshot) -> Vec<SeenObject<'a>> {
     let labels: Vec<_> = meant
         .objects
         .iter()
         .filter(|seen| seen.kind.has_pods())
         .map(|seen| (seen.namespace(), seen.pod_labels()))
         .collect();
-    let chooses = |service: &Seen<'_>| {
+    let chooses = |service: &SeenObject<'_>| {
         let selector = super::object::texts(&service.spec()["selector"]);
         let fits = |(namespace, labels): &(&str, _)| {
             *namespace == service.namespace() && crate::release::labels::has_all(labels, &selector)
@@ -191,7 +191,11 @@ fn services<'a>(meant: &Meant<'a>, snapshot: &'a ClusterSnapshot) -> Vec<Seen<'a
 }
 
 /// What the templates of the objects use.
-fn used<'a>(kind: AskedKind, meant: &Meant<'a>, snapshot: &'a ClusterSnapshot) -> Vec<Seen<'a>> {
+fn used<'a>(
+    kind: AskedKind,
+    meant: &Meant<'a>,
+    snapshot: &'a ClusterSnapshot,
+) -> Vec<SeenObject<'a>> {
     let templates: Vec<_> = meant
         .objects
         .iter()
@@ -200,7 +204,7 @@ fn used<'a>(kind: AskedKind, meant: &Meant<'a>, snapshot: &'a ClusterSnapshot) -
         .collect();
     // The claims of a StatefulSet are those of its pods.
     let pods = meant.pods(snapshot);
-    let is_used = |one: &Seen<'_>| {
+    let is_used = |one: &SeenObject<'_>| {
         let mut all = templates
             .iter()
             .chain(&pods)
@@ -211,8 +215,11 @@ fn used<'a>(kind: AskedKind, meant: &Meant<'a>, snapshot: &'a ClusterSnapshot) -
 }
 
 /// The NetworkPolicies that choose a pod.
-pub(super) fn policies_of<'a>(pod: Seen<'_>, snapshot: &'a ClusterSnapshot) -> Vec<Seen<'a>> {
-    let chooses = |policy: &Seen<'_>| {
+pub(super) fn policies_of<'a>(
+    pod: SeenObject<'_>,
+    snapshot: &'a ClusterSnapshot,
+) -> Vec<SeenObject<'a>> {
+    let chooses = |policy: &SeenObject<'_>| {
         policy.namespace() == pod.namespace()
             && super::object::selects(&policy.spec()["podSelector"], &pod.labels())
     };
@@ -220,6 +227,6 @@ pub(super) fn policies_of<'a>(pod: Seen<'_>, snapshot: &'a ClusterSnapshot) -> V
 }
 
 /// Whether a policy limits what comes in.
-pub(super) fn limits_ingress(policy: Seen<'_>) -> bool {
+pub(super) fn limits_ingress(policy: SeenObject<'_>) -> bool {
     items(&policy.spec()["policyTypes"]).any(|of| of == "Ingress")
 }

@@ -7,7 +7,7 @@ use super::kind::AskedKind;
 use super::lexicon::{Meaning, meaning};
 use super::pattern::{fit, number};
 use super::question::NameAsked;
-use super::tokens::{Token, tokens};
+use super::tokens::{QuestionWord, tokens};
 use crate::change::plan::{ChangeAction, Delete, ReplicaCount, Restart, RollBack, Scale, SetImage};
 
 /// A change that somebody asks for: what is to be done, and with which objects.
@@ -181,7 +181,7 @@ impl ChangeRequest {
         })
     }
 
-    fn read(verb: &[Token], rest: &[Token], planned: Option<Planned>) -> Self {
+    fn read(verb: &[QuestionWord], rest: &[QuestionWord], planned: Option<Planned>) -> Self {
         let verb: Vec<_> = verb.iter().map(|token| token.lower.clone()).collect();
         let is_down = verb.iter().any(|word| word == "down" || word == "in");
         let mut reading = Reading {
@@ -201,7 +201,7 @@ impl ChangeRequest {
 }
 
 /// A verb of change here, where it is neither a noun nor a state: `should i restart api`.
-pub(super) fn is_told(words: &[Token], at: usize) -> bool {
+pub(super) fn is_told(words: &[QuestionWord], at: usize) -> bool {
     let word = words[at].lower.as_str();
     let is_verb = OTHERS.contains(&word)
         || PLANNED.iter().any(|(verb, _)| {
@@ -227,7 +227,7 @@ struct Reading {
 }
 
 impl Reading {
-    fn read(&mut self, rest: &[Token], planned: Option<Planned>) {
+    fn read(&mut self, rest: &[QuestionWord], planned: Option<Planned>) {
         let mut at = 0;
         let mut kind = None;
         while at < rest.len() {
@@ -286,7 +286,7 @@ impl Reading {
         }
     }
 
-    fn name(&mut self, token: &Token, kind: Option<AskedKind>) {
+    fn name(&mut self, token: &QuestionWord, kind: Option<AskedKind>) {
         let slash = token.text.split_once('/').filter(|_| !token.is_quoted);
         let with_kind =
             slash.and_then(|(kind, name)| Some((AskedKind::called(&kind.to_lowercase())?, name)));
@@ -299,7 +299,7 @@ impl Reading {
         });
     }
 
-    fn value(&mut self, preposition: &str, token: &Token, planned: Option<Planned>) {
+    fn value(&mut self, preposition: &str, token: &QuestionWord, planned: Option<Planned>) {
         let digits = number(&token.lower).map(|number| number.to_string());
         let text = digits.unwrap_or_else(|| token.text.clone());
         match planned {

@@ -4,8 +4,8 @@
 use std::collections::BTreeSet;
 
 use super::kind::{AskedKind, KINDS};
-use super::object::Seen;
-use super::question::{NameAsked, Question, Scope};
+use super::object::SeenObject;
+use super::question::{AskedScope, NameAsked, Question};
 use super::snapshot::ClusterSnapshot;
 use super::unclear::Unclear;
 use crate::error::suggest;
@@ -14,16 +14,16 @@ use crate::error::suggest;
 #[derive(Debug, Clone)]
 pub(super) struct Meant<'a> {
     pub(super) name: String,
-    pub(super) objects: Vec<Seen<'a>>,
+    pub(super) objects: Vec<SeenObject<'a>>,
 }
 
 impl<'a> Meant<'a> {
-    pub(super) fn first(&self) -> Option<Seen<'a>> {
+    pub(super) fn first(&self) -> Option<SeenObject<'a>> {
         self.objects.first().copied()
     }
 
     /// The pods of the first object that has some, each once.
-    pub(super) fn pods(&self, snapshot: &'a ClusterSnapshot) -> Vec<Seen<'a>> {
+    pub(super) fn pods(&self, snapshot: &'a ClusterSnapshot) -> Vec<SeenObject<'a>> {
         let found = self.objects.iter().map(|object| snapshot.pods_of(*object));
         found
             .into_iter()
@@ -32,7 +32,7 @@ impl<'a> Meant<'a> {
     }
 }
 
-impl Scope {
+impl AskedScope {
     /// Whether objects of this namespace are asked for; those without a namespace always are.
     pub(super) fn has(&self, namespace: &str, snapshot: &ClusterSnapshot) -> bool {
         match self {
@@ -72,7 +72,7 @@ impl Question {
         &self,
         kind: AskedKind,
         snapshot: &'a ClusterSnapshot,
-    ) -> Vec<Seen<'a>> {
+    ) -> Vec<SeenObject<'a>> {
         snapshot
             .all(kind)
             .filter(|seen| self.scope.has(seen.namespace(), snapshot))
@@ -111,7 +111,7 @@ impl Question {
     ) -> Result<Option<Meant<'a>>, Unclear> {
         let text = name.text.as_str();
         let all = self.nameable(name.kind, snapshot);
-        let exactly = |wanted: &str| -> Vec<Seen<'a>> {
+        let exactly = |wanted: &str| -> Vec<SeenObject<'a>> {
             all.iter()
                 .filter(|seen| seen.name() == wanted)
                 .copied()
@@ -138,7 +138,7 @@ impl Question {
             .filter(|seen| ends_in(seen, text))
             .copied()
             .collect();
-        let names: BTreeSet<_> = ends.iter().map(Seen::name).collect();
+        let names: BTreeSet<_> = ends.iter().map(SeenObject::name).collect();
         let names: Vec<_> = names.into_iter().map(str::to_owned).collect();
         match &names[..] {
             // A pod is called by its workload: `pod api`.
@@ -172,7 +172,7 @@ impl Question {
         &self,
         kind: Option<AskedKind>,
         snapshot: &'a ClusterSnapshot,
-    ) -> Vec<Seen<'a>> {
+    ) -> Vec<SeenObject<'a>> {
         let kinds: Vec<_> = match kind {
             Some(kind) => vec![kind],
             None => KINDS
@@ -191,12 +191,12 @@ impl Question {
     fn one_place<'a>(
         &self,
         name: &str,
-        found: Vec<Seen<'a>>,
+        found: Vec<SeenObject<'a>>,
         snapshot: &ClusterSnapshot,
     ) -> Result<Meant<'a>, Unclear> {
         let places: BTreeSet<_> = found
             .iter()
-            .map(Seen::namespace)
+            .map(SeenObject::namespace)
             .filter(|namespace| !namespace.is_empty())
             .collect();
         let own = snapshot.project.namespace.as_str();
@@ -222,7 +222,7 @@ impl Question {
 
     fn no_such(&self, name: &NameAsked, snapshot: &ClusterSnapshot) -> Unclear {
         let all = self.nameable(name.kind, snapshot);
-        let near = suggest(&name.text, all.iter().map(Seen::name));
+        let near = suggest(&name.text, all.iter().map(SeenObject::name));
         let kind = name.kind.map_or("object", AskedKind::name);
         Unclear::no_such(kind, &name.text, &self.scope.words(snapshot), near)
     }
@@ -234,8 +234,10 @@ impl Question {
             .iter()
             .filter_map(|seen| seen.name().rsplit_once('-'))
             .map(|(_, end)| end);
-        let mut known: Vec<&str> = all.iter().map(Seen::name).chain(ends).collect();
-        known.extend(super::nearest::words().map(|word| &word[..]));
+        let mut known: Vec<&str> = all.iter().map(SeenObject::name).chain(ends).collect();
+        for word in super::nearest::words() {
+            known.push(word);
+        }
         let near: Vec<_> = unknown
             .iter()
             .filter_map(|word| suggest(&word.to_lowercase(), known.iter().copied()))
@@ -246,7 +248,7 @@ impl Question {
 }
 
 /// `api` for `shop-api`. Of pods the name of their workload counts, not their own.
-fn ends_in(seen: &Seen<'_>, text: &str) -> bool {
+fn ends_in(seen: &SeenObject<'_>, text: &str) -> bool {
     let is_made = matches!(
         seen.kind,
         AskedKind::Pod | AskedKind::ReplicaSet | AskedKind::Job

@@ -1,16 +1,18 @@
 //! From the slots of a draft to one question: which of the things that can be asked is asked, and whether everything that was
 //! said has a place in it. What has none makes the question unclear, for it would be left out of the answer silently.
 
-use super::draft::Draft;
+use super::draft::QuestionDraft;
 use super::kind::AskedKind::{
     self, Claim, ConfigMap, CronJob, Node, Pod, Secret, Service, StorageClass,
 };
 use super::kind::WORKLOADS;
 use super::lexicon::Verb;
-use super::question::{Asked, Condition, Fact, Measured, NameAsked, Question, Scope, State};
+use super::question::{
+    AskedFor, AskedScope, AskedState, Condition, Fact, Measured, NameAsked, Question,
+};
 use super::unclear::Unclear;
 
-impl Draft {
+impl QuestionDraft {
     /// The question; `namespaces` are those of the cluster, by which `in X` is told from `of X`.
     ///
     /// # Errors
@@ -35,7 +37,7 @@ impl Draft {
             asked,
             kinds: self.kinds,
             names: self.names,
-            scope: self.scope.unwrap_or(Scope::Project),
+            scope: self.scope.unwrap_or(AskedScope::Project),
             conditions: self.conditions,
             cut: self.cut,
             any: self.any,
@@ -55,7 +57,7 @@ impl Draft {
                 });
                 continue;
             }
-            let scope = Scope::Namespace(place);
+            let scope = AskedScope::Namespace(place);
             match &self.scope {
                 Some(other) if *other != scope => return Err(Unclear::twice("namespaces")),
                 _ => self.scope = Some(scope),
@@ -110,7 +112,7 @@ impl Draft {
             self.kinds.push(Node);
         }
         if has(&self.facts, Fact::Restarts) {
-            self.drop_states(&[State::Restarted]);
+            self.drop_states(&[AskedState::Restarted]);
         }
         // `which deployment owns pod x`, `pods owned by web`: what belongs together is asked for.
         if has(&self.facts, Fact::Owner) && !self.names.is_empty() && !self.kinds.is_empty() {
@@ -125,24 +127,26 @@ impl Draft {
         }
         if has(&self.facts, Fact::Age)
             && self.drop_states(&[
-                State::Restarted,
-                State::Crashing,
-                State::OutOfMemory,
-                State::NotRunning,
+                AskedState::Restarted,
+                AskedState::Crashing,
+                AskedState::OutOfMemory,
+                AskedState::NotRunning,
             ])
         {
             self.facts = vec![Fact::LastExit];
         }
-        if has(&self.facts, Fact::Age) && self.drop_states(&[State::Succeeded, State::Failed]) {
+        if has(&self.facts, Fact::Age)
+            && self.drop_states(&[AskedState::Succeeded, AskedState::Failed])
+        {
             self.facts = vec![Fact::LastRun];
         }
         // `how long has it been running`
         if has(&self.facts, Fact::Age) {
-            self.drop_states(&[State::Running, State::Ready]);
+            self.drop_states(&[AskedState::Running, AskedState::Ready]);
         }
         // `which kubernetes version is running here`
         if verb == Some(Verb::Cluster) {
-            self.drop_states(&[State::Running, State::Ready]);
+            self.drop_states(&[AskedState::Running, AskedState::Ready]);
         }
         if verb == Some(Verb::Why) {
             self.facts.retain(|fact| {
@@ -172,7 +176,7 @@ impl Draft {
         }
     }
 
-    fn asked(&mut self, verb: Option<Verb>) -> Result<Asked, Unclear> {
+    fn asked(&mut self, verb: Option<Verb>) -> Result<AskedFor, Unclear> {
         let verb = verb.or_else(|| self.verbs.pop());
         let fact = match &self.facts[..] {
             [] => None,
@@ -195,48 +199,50 @@ impl Draft {
             ]));
         }
         if let Some(fact) = fact {
-            return Ok(Asked::Fact(fact));
+            return Ok(AskedFor::Fact(fact));
         }
         Ok(match verb {
-            Some(Verb::Count) => Asked::Count,
-            Some(Verb::Describe) if self.names.is_empty() && !self.kinds.is_empty() => Asked::List,
-            Some(Verb::Describe) => Asked::Describe,
-            Some(Verb::Logs) => Asked::Logs,
-            Some(Verb::Events) => Asked::Events,
+            Some(Verb::Count) => AskedFor::Count,
+            Some(Verb::Describe) if self.names.is_empty() && !self.kinds.is_empty() => {
+                AskedFor::List
+            }
+            Some(Verb::Describe) => AskedFor::Describe,
+            Some(Verb::Logs) => AskedFor::Logs,
+            Some(Verb::Events) => AskedFor::Events,
             Some(Verb::Warnings) => {
                 self.cut.errors = true;
-                Asked::Events
+                AskedFor::Events
             }
-            Some(Verb::Usage(measured)) => Asked::Usage(measured),
-            Some(Verb::Why | Verb::Fine | Verb::Problems) => Asked::Why,
-            Some(Verb::Changed) => Asked::Changed,
-            Some(Verb::Talks) => Asked::Talks,
-            Some(Verb::Cluster) => Asked::Cluster,
-            Some(Verb::Help) => Asked::Help,
+            Some(Verb::Usage(measured)) => AskedFor::Usage(measured),
+            Some(Verb::Why | Verb::Fine | Verb::Problems) => AskedFor::Why,
+            Some(Verb::Changed) => AskedFor::Changed,
+            Some(Verb::Talks) => AskedFor::Talks,
+            Some(Verb::Cluster) => AskedFor::Cluster,
+            Some(Verb::Help) => AskedFor::Help,
             None => self.without_verb()?,
         })
     }
 
-    fn without_verb(&mut self) -> Result<Asked, Unclear> {
+    fn without_verb(&mut self) -> Result<AskedFor, Unclear> {
         let has_conditions = !self.conditions.is_empty();
         if self.kinds.is_empty()
             && self.names.is_empty()
-            && self.states().any(|state| state == State::Trouble)
+            && self.states().any(|state| state == AskedState::Trouble)
         {
-            self.drop_states(&[State::Trouble]);
-            return Ok(Asked::Why);
+            self.drop_states(&[AskedState::Trouble]);
+            return Ok(AskedFor::Why);
         }
         Ok(match (self.kinds.is_empty(), self.names.is_empty()) {
-            (true, true) if has_conditions && self.wants_yes => Asked::Check,
-            (true, true) if has_conditions => Asked::List,
-            (true, true) if self.scope.is_some() && self.cut.since.is_none() => Asked::Describe,
+            (true, true) if has_conditions && self.wants_yes => AskedFor::Check,
+            (true, true) if has_conditions => AskedFor::List,
+            (true, true) if self.scope.is_some() && self.cut.since.is_none() => AskedFor::Describe,
             (true, true) => {
                 return Err(Unclear::lacking(
                     "the question does not say what it asks for",
                     "what is wrong",
                 ));
             }
-            (true, false) if has_conditions || (self.any && self.wants_yes) => Asked::Check,
+            (true, false) if has_conditions || (self.any && self.wants_yes) => AskedFor::Check,
             (true, false) if self.is_weak => {
                 let message = format!(
                     "the question does not say what it asks about `{}`",
@@ -244,9 +250,9 @@ impl Draft {
                 );
                 return Err(Unclear::lacking(&message, "who talks to redis"));
             }
-            (true, false) => Asked::Describe,
+            (true, false) => AskedFor::Describe,
             _ if self.wants_yes && (has_conditions || self.any || self.cut.since.is_some()) => {
-                Asked::Check
+                AskedFor::Check
             }
             (false, true) if self.wants_yes => {
                 return Err(Unclear::lacking(
@@ -254,39 +260,39 @@ impl Draft {
                     "are all pods ready",
                 ));
             }
-            (false, false) if self.wants_yes => Asked::Check,
-            _ => Asked::List,
+            (false, false) if self.wants_yes => AskedFor::Check,
+            _ => AskedFor::List,
         })
     }
 
     /// What a question without a kind is about, by its conditions.
-    fn default_kinds(&mut self, asked: Asked) {
+    fn default_kinds(&mut self, asked: AskedFor) {
         if !self.kinds.is_empty() || !self.names.is_empty() {
             return;
         }
         let by_state = self.states().find_map(|state| match state {
-            State::Suspended | State::Active => Some(vec![CronJob]),
-            State::Bound | State::Unbound => Some(vec![Claim]),
-            State::WithoutEndpoints
-            | State::LoadBalancer
-            | State::NodePort
-            | State::ClusterIp
-            | State::Headless
-            | State::Unreachable => Some(vec![Service]),
-            State::Default => Some(vec![StorageClass]),
-            State::Unused => Some(vec![ConfigMap, Secret, Claim]),
-            State::ScaledToZero => Some(WORKLOADS.to_vec()),
+            AskedState::Suspended | AskedState::Active => Some(vec![CronJob]),
+            AskedState::Bound | AskedState::Unbound => Some(vec![Claim]),
+            AskedState::WithoutEndpoints
+            | AskedState::LoadBalancer
+            | AskedState::NodePort
+            | AskedState::ClusterIp
+            | AskedState::Headless
+            | AskedState::Unreachable => Some(vec![Service]),
+            AskedState::Default => Some(vec![StorageClass]),
+            AskedState::Unused => Some(vec![ConfigMap, Secret, Claim]),
+            AskedState::ScaledToZero => Some(WORKLOADS.to_vec()),
             _ => None,
         });
         self.kinds = match asked {
-            Asked::List | Asked::Count | Asked::Check => by_state.unwrap_or_else(|| {
+            AskedFor::List | AskedFor::Count | AskedFor::Check => by_state.unwrap_or_else(|| {
                 if self.conditions.is_empty() {
                     vec![]
                 } else {
                     vec![Pod]
                 }
             }),
-            Asked::Fact(fact) => super::facts::FactRow::of(fact)
+            AskedFor::Fact(fact) => super::facts::FactRow::of(fact)
                 .map(|row| default_of(row.kinds))
                 .unwrap_or_default(),
             _ => vec![],
@@ -295,16 +301,16 @@ impl Draft {
 
     /// A time is a cut of logs, events and changes. Of objects it is when they were made, unless their state is an end: then
     /// it is when that was. Since when another state lasts is not known.
-    fn place_time(&mut self, asked: Asked) -> Result<(), Unclear> {
-        use State::{Crashing, Failed, OutOfMemory, Restarted, Succeeded};
-        if !matches!(asked, Asked::List | Asked::Count | Asked::Check) {
+    fn place_time(&mut self, asked: AskedFor) -> Result<(), Unclear> {
+        use AskedState::{Crashing, Failed, OutOfMemory, Restarted, Succeeded};
+        if !matches!(asked, AskedFor::List | AskedFor::Count | AskedFor::Check) {
             return Ok(());
         }
         let Some(since) = self.cut.since.take() else {
             return Ok(());
         };
         let states: Vec<_> = self.states().collect();
-        let is_end = |state: &State| {
+        let is_end = |state: &AskedState| {
             matches!(
                 state,
                 Crashing | Failed | OutOfMemory | Restarted | Succeeded

@@ -9,7 +9,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
 use super::kind::{AskedKind, KINDS};
-use super::object::{Seen, items, selects};
+use super::object::{SeenObject, items, selects};
 use crate::inventory::PodUse;
 
 /// The project whose stack the question is about.
@@ -91,19 +91,24 @@ impl ClusterSnapshot {
     }
 
     /// The objects of a kind, by namespace and name.
-    pub(super) fn all(&self, kind: AskedKind) -> impl Iterator<Item = Seen<'_>> {
+    pub(super) fn all(&self, kind: AskedKind) -> impl Iterator<Item = SeenObject<'_>> {
         let objects = self.objects.get(kind.plural()).into_iter().flatten();
-        objects.map(move |value| Seen { kind, value })
+        objects.map(move |value| SeenObject { kind, value })
     }
 
-    pub(super) fn find(&self, kind: AskedKind, namespace: &str, name: &str) -> Option<Seen<'_>> {
+    pub(super) fn find(
+        &self,
+        kind: AskedKind,
+        namespace: &str,
+        name: &str,
+    ) -> Option<SeenObject<'_>> {
         self.all(kind).find(|seen| {
             seen.name() == name && (seen.namespace() == namespace || !kind.is_namespaced())
         })
     }
 
     /// The pods that an object has: its own, or those that it selects.
-    pub(super) fn pods_of(&self, of: Seen<'_>) -> Vec<Seen<'_>> {
+    pub(super) fn pods_of(&self, of: SeenObject<'_>) -> Vec<SeenObject<'_>> {
         let here = || {
             self.all(AskedKind::Pod)
                 .filter(|pod| pod.namespace() == of.namespace())
@@ -126,7 +131,7 @@ impl ClusterSnapshot {
                     .iter()
                     .map(|job| job.name().to_owned())
                     .collect();
-                let is_own = |pod: &Seen<'_>| {
+                let is_own = |pod: &SeenObject<'_>| {
                     pod.controller().is_some_and(|(kind, name)| {
                         kind == "Job" && jobs.iter().any(|job| job == name)
                     })
@@ -137,7 +142,7 @@ impl ClusterSnapshot {
                 let selector = of.spec()["selector"]
                     .as_object()
                     .filter(|selector| !selector.is_empty());
-                let fits = |pod: &Seen<'_>| {
+                let fits = |pod: &SeenObject<'_>| {
                     let labels = pod.labels();
                     selector.is_some_and(|s| {
                         s.iter().all(|(key, value)| {
@@ -166,7 +171,7 @@ impl ClusterSnapshot {
     }
 
     /// The workload of a pod that has this one's labels may be another one.
-    fn is_made_by(&self, pod: Seen<'_>, of: Seen<'_>) -> bool {
+    fn is_made_by(&self, pod: SeenObject<'_>, of: SeenObject<'_>) -> bool {
         match pod.controller() {
             None => false,
             Some(("ReplicaSet", name)) if of.kind == AskedKind::Deployment => {
@@ -180,7 +185,7 @@ impl ClusterSnapshot {
         }
     }
 
-    pub(super) fn jobs_of(&self, cron_job: Seen<'_>) -> Vec<Seen<'_>> {
+    pub(super) fn jobs_of(&self, cron_job: SeenObject<'_>) -> Vec<SeenObject<'_>> {
         let here = self
             .all(AskedKind::Job)
             .filter(|job| job.namespace() == cron_job.namespace());
@@ -189,7 +194,7 @@ impl ClusterSnapshot {
     }
 
     /// What makes a pod: the workload behind its ReplicaSet or Job.
-    pub(super) fn maker(&self, pod: Seen<'_>) -> Option<(AskedKind, String)> {
+    pub(super) fn maker(&self, pod: SeenObject<'_>) -> Option<(AskedKind, String)> {
         let (kind, name) = pod.controller()?;
         let between = match kind {
             "ReplicaSet" => self.find(AskedKind::ReplicaSet, pod.namespace(), name),
@@ -207,7 +212,7 @@ impl ClusterSnapshot {
     }
 
     /// The events about an object, the oldest first.
-    pub(super) fn events_of(&self, of: Seen<'_>) -> Vec<Seen<'_>> {
+    pub(super) fn events_of(&self, of: SeenObject<'_>) -> Vec<SeenObject<'_>> {
         let events = self.all(AskedKind::Event).filter(|event| {
             let about = &event.value["involvedObject"];
             let is_place = about["namespace"].as_str().unwrap_or_default() == of.namespace();
@@ -219,7 +224,7 @@ impl ClusterSnapshot {
     }
 
     /// Whether a Service has an endpoint that is ready.
-    pub(super) fn ready_endpoints(&self, service: Seen<'_>) -> Vec<String> {
+    pub(super) fn ready_endpoints(&self, service: SeenObject<'_>) -> Vec<String> {
         let slices = self.all(AskedKind::EndpointSlice).filter(|slice| {
             slice.namespace() == service.namespace()
                 && slice
@@ -260,7 +265,7 @@ impl ClusterSnapshot {
 }
 
 /// When an event was seen last.
-pub(super) fn seen_last(event: Seen<'_>) -> Option<Timestamp> {
+pub(super) fn seen_last(event: SeenObject<'_>) -> Option<Timestamp> {
     let value = event.value;
     let times = [
         &value["series"]["lastObservedTime"],

@@ -1,20 +1,20 @@
 //! An answer as text.
 
-use super::answer::{Answer, AnswerEvidence};
-use super::{PlannedRequest, Reply};
+use super::answer::{AnswerEvidence, AskAnswer};
+use super::{AskReply, PlannedRequest};
 use crate::ui;
 
-impl Reply {
+impl AskReply {
     /// For a terminal or a pipe. What came from the cluster cannot control the terminal.
     pub fn text(&self) -> String {
         match self {
-            Self::Answer(answer) => answer.to_text(),
+            Self::AskAnswer(answer) => answer.to_text(),
             Self::Change(change) => change.to_text(),
         }
     }
 }
 
-impl Answer {
+impl AskAnswer {
     fn to_text(&self) -> String {
         let mut text = format!("{}\n", ui::plain::escape_controls(&self.text));
         if !self.rows.is_empty() {

@@ -2,7 +2,7 @@
 
 /// One word.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) struct Token {
+pub(super) struct QuestionWord {
     /// As it was typed, without punctuation around it.
     pub(super) text: String,
     pub(super) lower: String,
@@ -10,7 +10,7 @@ pub(super) struct Token {
     pub(super) is_quoted: bool,
 }
 
-impl Token {
+impl QuestionWord {
     fn new(text: &str, is_quoted: bool) -> Self {
         Self {
             text: text.to_owned(),
@@ -54,7 +54,7 @@ const CONTRACTIONS: &[(&str, &[&str])] = &[
 ];
 
 /// The words of a text, in their order.
-pub(super) fn tokens(text: &str) -> Vec<Token> {
+pub(super) fn tokens(text: &str) -> Vec<QuestionWord> {
     let text = text.replace(['’', '‘'], "'").replace(['“', '”'], "\"");
     let mut found = vec![];
     let mut rest = text.trim_start();
@@ -65,7 +65,7 @@ pub(super) fn tokens(text: &str) -> Vec<Token> {
         };
         let end = match quoted {
             Some(inside) => {
-                found.push(Token::new(inside, true));
+                found.push(QuestionWord::new(inside, true));
                 inside.len() + 2
             }
             None => {
@@ -89,10 +89,10 @@ fn quoted(text: &str, quote: char) -> Option<&str> {
 }
 
 /// A word as it stands between blanks: a comma is an `and`, the marks around it are dropped, contractions written out.
-fn plain(word: &str, found: &mut Vec<Token>) {
+fn plain(word: &str, found: &mut Vec<QuestionWord>) {
     for (at, word) in word.split([',', ';']).enumerate() {
         if at > 0 {
-            found.push(Token::new("and", false));
+            found.push(QuestionWord::new("and", false));
         }
         let word = word.trim_matches(|c: char| "?!.:()\"'`".contains(c));
         let lower = word.to_lowercase();
@@ -100,11 +100,11 @@ fn plain(word: &str, found: &mut Vec<Token>) {
             continue;
         }
         if let Some((_, written)) = CONTRACTIONS.iter().find(|(known, _)| *known == lower) {
-            found.extend(written.iter().map(|word| Token::new(word, false)));
+            found.extend(written.iter().map(|word| QuestionWord::new(word, false)));
             continue;
         }
         let owner = word.strip_suffix("'s").or_else(|| word.strip_suffix("s'"));
-        found.push(Token::new(owner.unwrap_or(word), false));
+        found.push(QuestionWord::new(owner.unwrap_or(word), false));
     }
 }
 

@@ -1,10 +1,10 @@
 //! A question, told back in devk's words, so that everybody sees what was understood.
 
-use super::question::{Asked, Condition, Fact, Measured, Question, State};
+use super::question::{AskedFor, AskedState, Condition, Fact, Measured, Question};
 use super::snapshot::ClusterSnapshot;
 use crate::quantity;
 
-impl State {
+impl AskedState {
     /// Behind `that are`, or as far as English has it.
     pub(super) fn words(self) -> &'static str {
         match self {
@@ -73,11 +73,11 @@ impl Condition {
 /// Thousandths of a byte in the unit that fits.
 pub(super) fn quantity_text(thousandths: f64) -> String {
     let bytes = thousandths / 1e3;
-    let units = ["Ki", "Mi", "Gi"].into_iter().filter_map(|unit| {
+    let mut units = ["Gi", "Mi", "Ki"].into_iter().filter_map(|unit| {
         let size = quantity::thousandths(&format!("1{unit}"))? / 1e3;
         (bytes >= size).then(|| format!("{:.0}{unit}", bytes / size))
     });
-    units.last().unwrap_or_else(|| format!("{bytes:.0}"))
+    units.next().unwrap_or_else(|| format!("{bytes:.0}"))
 }
 
 impl super::moment::Moment {
@@ -130,14 +130,14 @@ impl Question {
             format!("{what}: {subject}")
         };
         let place = match self.asked {
-            Asked::Help | Asked::Cluster => String::new(),
+            AskedFor::Help | AskedFor::Cluster => String::new(),
             _ => format!(", in {}", self.scope.words(snapshot)),
         };
         format!("{about}{conditions}{since}{place}")
     }
 }
 
-impl Asked {
+impl AskedFor {
     fn title(self) -> String {
         let fixed = match self {
             Self::List => "list",

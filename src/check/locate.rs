@@ -126,14 +126,19 @@ impl<'a> Locator<'a> {
         let rendered = in_document.map_or(0, |(line, _)| line as usize - 1);
         let line = lines.get(rendered).copied().flatten().unwrap_or(1);
         let (first, last) = extent(&template.text, lines, rendered);
-        let governing = governing(&template.text, line, (first, last), values, is_there);
+        let near = governing(&template.text, line, (first, last), values, is_there);
+        let value = near.first().and_then(|path| self.value(path));
+        // What concerns the pod stands above its containers.
+        let above = governing(&template.text, line, (1, first), values, is_there);
+        let further = above.into_iter().filter(|path| !near.contains(path));
+        let further: Vec<_> = further.collect();
         FindingPlaces {
             template: Some(Origin {
                 file: template.file.clone(),
                 line,
             }),
-            value: governing.first().and_then(|path| self.value(path)),
-            governing,
+            value,
+            governing: near.into_iter().chain(further).collect(),
         }
     }
 

@@ -8,7 +8,7 @@ use tokio::io::{AsyncBufReadExt, BufReader};
 
 use super::change::{self, PlanRequest};
 use super::{Context, pinned};
-use crate::ask::{Answer, AskedProject, Asker, PlannedRequest, Reply};
+use crate::ask::{AskAnswer, AskReply, AskedProject, Asker, PlannedRequest};
 use crate::config::Project;
 use crate::error::{Code, Error, Errors, Exit, Result};
 use crate::release::project_pods::ProjectPods;
@@ -33,7 +33,7 @@ pub struct AskOptions {
 struct AskDocument<'a> {
     version: u32,
     question: &'a str,
-    answer: &'a Answer,
+    answer: &'a AskAnswer,
 }
 
 /// Answers a question; without one, on a terminal, those of a dialogue.
@@ -89,21 +89,21 @@ async fn answer(
     options: &AskOptions,
 ) -> Result<Exit, Errors> {
     match asker.reply(text).await? {
-        Reply::Change(planned) => carry_out(context, planned, text, options).await,
-        Reply::Answer(_) if options.approve.is_some() || options.yes => {
+        AskReply::Change(planned) => carry_out(context, planned, text, options).await,
+        AskReply::AskAnswer(_) if options.approve.is_some() || options.yes => {
             let message = "`--approve` and `--yes` are for changes, and this is a question";
             Err(Error::new(Code::Usage, message)
                 .hint(format!("devk ask {}", quote(text)))
                 .into())
         }
-        Reply::Answer(answer) => {
+        AskReply::AskAnswer(answer) => {
             match context.format {
                 Format::Json => ui::json(&AskDocument {
                     version: 1,
                     question: text,
                     answer: &answer,
                 })?,
-                Format::Table => ui::out(&Reply::Answer(answer).text())?,
+                Format::Table => ui::out(&AskReply::AskAnswer(answer).text())?,
             }
             Ok(Exit::Ok)
         }

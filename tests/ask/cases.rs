@@ -15,7 +15,7 @@
 
 use std::path::Path;
 
-use devk::ask::{Answer, ClusterSnapshot, Reply, reply};
+use devk::ask::{AskAnswer, AskReply, ClusterSnapshot, reply};
 
 #[derive(Debug)]
 pub(crate) enum Verdict {
@@ -88,17 +88,19 @@ impl Case {
             }
             (Err(unclear), None) => Verdict::Unanswered(unclear.error().to_string()),
             (Ok(reply), Some(_)) => Verdict::Wrong(format!("answered: {}", reply.text())),
-            (Ok(Reply::Change(_)), None) if self.expected.iter().all(|(mark, _)| mark != "@") => {
+            (Ok(AskReply::Change(_)), None)
+                if self.expected.iter().all(|(mark, _)| mark != "@") =>
+            {
                 Verdict::Wrong("taken for a change".to_owned())
             }
-            (Ok(reply @ Reply::Change(_)), None) => {
+            (Ok(reply @ AskReply::Change(_)), None) => {
                 let text = reply.text();
                 let missing = self.expected.iter().find(|(_, step)| !text.contains(step));
                 missing.map_or(Verdict::Right, |(_, step)| {
                     Verdict::Wrong(format!("no `{step}` in {text}"))
                 })
             }
-            (Ok(Reply::Answer(answer)), None) => {
+            (Ok(AskReply::AskAnswer(answer)), None) => {
                 let missing = self
                     .expected
                     .iter()
@@ -115,7 +117,7 @@ impl Case {
 }
 
 /// Why an answer is not what is expected.
-fn unfit(mark: &str, words: &str, answer: &Answer) -> Option<String> {
+fn unfit(mark: &str, words: &str, answer: &AskAnswer) -> Option<String> {
     let evidence = answer
         .evidence
         .iter()
@@ -159,7 +161,7 @@ fn unfit(mark: &str, words: &str, answer: &Answer) -> Option<String> {
 }
 
 /// The names in the table: of a column NAME, POD or NODE, else the first, without the kind before it.
-fn names(answer: &Answer) -> Vec<String> {
+fn names(answer: &AskAnswer) -> Vec<String> {
     let at = answer
         .columns
         .iter()

@@ -16,8 +16,9 @@ use cases::{Verdict, cases};
 /// So many of the 60 are answered rightly now; a change of the grammar may only raise it. When they were first asked, it
 /// were 36, 3 were answered wrongly, and the others were said not to be understood.
 const PARAPHRASES_ANSWERED: usize = 56;
-/// The same of those from which nothing was learned.
-const UNSEEN_ANSWERED: usize = 0;
+/// The same of those from which no phrase was learned. When they were first asked, it were 53, one was answered wrongly
+/// (which is mended), and six were said not to be understood.
+const UNSEEN_ANSWERED: usize = 54;
 /// A question takes no longer, with everything read already, on a machine that is busy.
 const ANSWER: Duration = Duration::from_millis(300);
 
@@ -179,7 +180,7 @@ proptest::proptest! {
     fn no_words_make_devk_panic_and_only_a_verb_at_the_start_makes_a_change(picked in proptest::collection::vec(0..WORDS.len(), 0..9)) {
         let words: Vec<_> = picked.into_iter().map(|at| WORDS[at]).collect();
         let text = words.join(" ");
-        let is_change = matches!(devk::ask::reply(&text, &SNAPSHOT), Ok(devk::ask::Reply::Change(_)));
+        let is_change = matches!(devk::ask::reply(&text, &SNAPSHOT), Ok(devk::ask::AskReply::Change(_)));
         let first = words.iter().find(|word| !["'", "/", "and"].contains(word));
         let is_verb = first.is_some_and(|first| ["delete", "scale", "restart", "label"].contains(first));
         proptest::prop_assert!(!is_change || is_verb, "{}", text);

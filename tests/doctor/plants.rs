@@ -211,6 +211,8 @@ pub(crate) const PLANTS: &[Plant] = &[
                 counts: [0; 4],
                 findings: [(score.to_string(), "probes.port".to_owned())].into(),
                 ignored: [].into(),
+                chart: String::new(),
+                traits: [].into(),
             };
             let paths = Paths {
                 state: dir.to_owned(),
@@ -219,9 +221,13 @@ pub(crate) const PLANTS: &[Plant] = &[
                 scratch: None,
             };
             let mut history = ChartHistory::open(&paths, dir, "demo");
+            let installed = ChartHistory::open(&paths, dir, "demo");
             history.entries = vec![check(95), check(90)];
-            let release = "demo".to_owned();
-            facts.scores = Ok(vec![ScoredChart { release, history }]);
+            facts.scores = Ok(vec![ScoredChart {
+                release: "demo".to_owned(),
+                history,
+                installed,
+            }]);
         });
     }),
     plant("cluster.pin", "devk has not pinned it", |world| {

@@ -1,11 +1,11 @@
 //! Claims that have no volume.
 
 use super::super::kind::AskedKind;
-use super::super::object::{Seen, text};
+use super::super::object::{SeenObject, text};
 use super::super::snapshot::ClusterSnapshot;
 use super::{Case, Finding, Weight};
 
-pub(super) fn judge(case: &Case<'_>, claim: Seen<'_>) -> Vec<Finding> {
+pub(super) fn judge(case: &Case<'_>, claim: SeenObject<'_>) -> Vec<Finding> {
     let phase = claim.status()["phase"].as_str().unwrap_or_default();
     if phase == "Bound" {
         return vec![];
@@ -42,7 +42,7 @@ pub(super) fn judge(case: &Case<'_>, claim: Seen<'_>) -> Vec<Finding> {
 }
 
 /// The class that the claim names is not there, or it names none and there is no default.
-fn no_class(claim: Seen<'_>, snapshot: &ClusterSnapshot) -> Option<String> {
+fn no_class(claim: SeenObject<'_>, snapshot: &ClusterSnapshot) -> Option<String> {
     if !snapshot.is_read(AskedKind::StorageClass) {
         return None;
     }

@@ -1,10 +1,10 @@
 //! Nodes, and webhooks that the API server cannot reach.
 
 use super::super::kind::AskedKind;
-use super::super::object::{Seen, items, text};
+use super::super::object::{SeenObject, items, text};
 use super::{Case, Finding, Weight};
 
-pub(super) fn node(seen: Seen<'_>) -> Vec<Finding> {
+pub(super) fn node(seen: SeenObject<'_>) -> Vec<Finding> {
     let name = seen.name();
     let mut findings = vec![];
     if !seen.is("Ready") {
@@ -50,7 +50,7 @@ pub(super) fn node(seen: Seen<'_>) -> Vec<Finding> {
 }
 
 /// A webhook whose Service has no endpoint fails what it is asked about, unless its policy is to be ignored.
-pub(super) fn webhooks(case: &Case<'_>, seen: Seen<'_>) -> Vec<Finding> {
+pub(super) fn webhooks(case: &Case<'_>, seen: SeenObject<'_>) -> Vec<Finding> {
     let snapshot = case.snapshot;
     let mut findings = vec![];
     for webhook in items(&seen.value["webhooks"]) {

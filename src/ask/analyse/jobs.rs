@@ -3,12 +3,12 @@
 use k8s_openapi::api::batch::v1;
 
 use super::super::kind::AskedKind;
-use super::super::object::{Seen, text};
+use super::super::object::{SeenObject, text};
 use super::{Case, Finding, Weight};
 use crate::release::cron_jobs::failing;
 use crate::shell::quote;
 
-pub(super) fn job(case: &Case<'_>, seen: Seen<'_>) -> Vec<Finding> {
+pub(super) fn job(case: &Case<'_>, seen: SeenObject<'_>) -> Vec<Finding> {
     let name = seen.name();
     if seen.is("Failed") {
         let condition = seen
@@ -38,7 +38,7 @@ pub(super) fn job(case: &Case<'_>, seen: Seen<'_>) -> Vec<Finding> {
     }
 }
 
-pub(super) fn cron_job(case: &Case<'_>, seen: Seen<'_>) -> Vec<Finding> {
+pub(super) fn cron_job(case: &Case<'_>, seen: SeenObject<'_>) -> Vec<Finding> {
     let name = seen.name();
     if seen.spec()["suspend"] == true {
         let what = format!("CronJob `{name}` is suspended: it starts no Job");

@@ -20,7 +20,7 @@ use super::kind::AskedKind::{
     Job, MutatingWebhook, NetworkPolicy, Node, Pod, Quota, ReplicaSet, Secret, Service,
     ServiceAccount, StatefulSet, ValidatingWebhook,
 };
-use super::object::Seen;
+use super::object::SeenObject;
 use super::relation::related;
 use super::resolve::Meant;
 use super::snapshot::ClusterSnapshot;
@@ -77,7 +77,7 @@ pub(super) struct Finding {
 }
 
 impl Finding {
-    fn new(seen: Seen<'_>, weight: Weight, what: impl Into<String>) -> Self {
+    fn new(seen: SeenObject<'_>, weight: Weight, what: impl Into<String>) -> Self {
         let place = super::answer::place(seen);
         let name = crate::shell::quote(seen.name());
         let describe = format!("describe {} {name}{place}", seen.kind.name().to_lowercase());
@@ -150,7 +150,7 @@ impl<'a> Case<'a> {
         }
     }
 
-    fn judge(&self, seen: Seen<'a>) -> Vec<Finding> {
+    fn judge(&self, seen: SeenObject<'a>) -> Vec<Finding> {
         match seen.kind {
             Pod => pods::judge(self, seen),
             Deployment | StatefulSet | DaemonSet | ReplicaSet => workloads::judge(self, seen),
@@ -176,16 +176,16 @@ pub(super) fn can_judge(kind: AskedKind) -> bool {
 }
 
 /// Whether the object itself does not work.
-pub(super) fn has_trouble(seen: Seen<'_>, snapshot: &ClusterSnapshot) -> bool {
+pub(super) fn has_trouble(seen: SeenObject<'_>, snapshot: &ClusterSnapshot) -> bool {
     of_objects(&[seen], snapshot)
         .iter()
         .any(|finding| finding.weight == Weight::Broken)
 }
 
 /// What is wrong with objects, with what they are made of, and with what they need. The cause comes first.
-pub(super) fn of_objects(objects: &[Seen<'_>], snapshot: &ClusterSnapshot) -> Vec<Finding> {
+pub(super) fn of_objects(objects: &[SeenObject<'_>], snapshot: &ClusterSnapshot) -> Vec<Finding> {
     let case = Case::new(snapshot);
-    let mut looked: Vec<Seen<'_>> = vec![];
+    let mut looked: Vec<SeenObject<'_>> = vec![];
     for seen in objects {
         looked.extend(around(*seen, snapshot));
     }
@@ -204,7 +204,7 @@ pub(super) fn of_objects(objects: &[Seen<'_>], snapshot: &ClusterSnapshot) -> Ve
             titles.push(title);
         }
     }
-    let asked: Vec<_> = objects.iter().map(Seen::title).collect();
+    let asked: Vec<_> = objects.iter().map(SeenObject::title).collect();
     let is_wide = objects.len() > WIDE;
     // Where everything is asked about, what is so on purpose is left out, and so is what follows from a cause that is told.
     let is_told = |finding: &Finding| match finding.weight {
@@ -221,7 +221,7 @@ pub(super) fn of_objects(objects: &[Seen<'_>], snapshot: &ClusterSnapshot) -> Ve
 const WIDE: usize = 12;
 
 /// The object with what its state depends on.
-fn around<'a>(seen: Seen<'a>, snapshot: &'a ClusterSnapshot) -> Vec<Seen<'a>> {
+fn around<'a>(seen: SeenObject<'a>, snapshot: &'a ClusterSnapshot) -> Vec<SeenObject<'a>> {
     let meant = Meant {
         name: seen.name().to_owned(),
         objects: vec![seen],

@@ -2,11 +2,11 @@
 
 use super::super::facts::{backend_text, backends};
 use super::super::kind::AskedKind;
-use super::super::object::{Seen, items, text};
+use super::super::object::{SeenObject, items, text};
 use super::{Case, Finding, Weight};
 use crate::error::suggest;
 
-pub(super) fn ingress(case: &Case<'_>, seen: Seen<'_>) -> Vec<Finding> {
+pub(super) fn ingress(case: &Case<'_>, seen: SeenObject<'_>) -> Vec<Finding> {
     let snapshot = case.snapshot;
     let mut findings = vec![];
     for (host, path, backend) in backends(seen) {
@@ -70,7 +70,7 @@ pub(super) fn ingress(case: &Case<'_>, seen: Seen<'_>) -> Vec<Finding> {
     findings
 }
 
-pub(super) fn network_policy(case: &Case<'_>, seen: Seen<'_>) -> Vec<Finding> {
+pub(super) fn network_policy(case: &Case<'_>, seen: SeenObject<'_>) -> Vec<Finding> {
     let pods = case.snapshot.pods_of(seen);
     let selector = super::super::object::selector_text(&seen.spec()["podSelector"]);
     if pods.is_empty() && !selector.is_empty() {

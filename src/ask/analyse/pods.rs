@@ -5,13 +5,13 @@ use k8s_openapi::api::core::v1;
 use super::super::answer::place;
 use super::super::columns::pod_status;
 use super::super::facts::probe_text;
-use super::super::object::{Seen, items, text};
+use super::super::object::{SeenObject, items, text};
 use super::super::snapshot::{ClusterSnapshot, LogOf};
 use super::{Case, Finding, Weight};
 use crate::release::crash::{self, PodFailure, Reason};
 use crate::shell::quote;
 
-pub(super) fn judge(case: &Case<'_>, pod: Seen<'_>) -> Vec<Finding> {
+pub(super) fn judge(case: &Case<'_>, pod: SeenObject<'_>) -> Vec<Finding> {
     let failure = pod
         .typed::<v1::Pod>()
         .and_then(|typed| crash::failure(&typed, &case.events));
@@ -21,7 +21,7 @@ pub(super) fn judge(case: &Case<'_>, pod: Seen<'_>) -> Vec<Finding> {
     }
 }
 
-fn failed(case: &Case<'_>, pod: Seen<'_>, failure: &PodFailure) -> Finding {
+fn failed(case: &Case<'_>, pod: SeenObject<'_>, failure: &PodFailure) -> Finding {
     let log = failure
         .container
         .as_deref()
@@ -86,7 +86,7 @@ fn failed(case: &Case<'_>, pod: Seen<'_>, failure: &PodFailure) -> Finding {
 }
 
 /// The probes of a pod, for one that fails them.
-fn probes(pod: Seen<'_>) -> Vec<String> {
+fn probes(pod: SeenObject<'_>) -> Vec<String> {
     let probe = |container: &serde_json::Value| {
         let asked = ["startupProbe", "readinessProbe", "livenessProbe"]
             .into_iter()
@@ -102,7 +102,7 @@ fn probes(pod: Seen<'_>) -> Vec<String> {
 }
 
 /// A pod that has not failed, and is not ready all the same.
-fn waiting(case: &Case<'_>, pod: Seen<'_>) -> Option<Finding> {
+fn waiting(case: &Case<'_>, pod: SeenObject<'_>) -> Option<Finding> {
     let phase = pod.status()["phase"].as_str().unwrap_or_default();
     if pod.is("Ready") || phase == "Succeeded" {
         return None;
@@ -167,7 +167,7 @@ fn waiting(case: &Case<'_>, pod: Seen<'_>) -> Option<Finding> {
 }
 
 /// The log that tells most: that of the run that ended, if there was one. Without the times before its lines.
-fn log_of(snapshot: &ClusterSnapshot, pod: Seen<'_>, container: &str) -> String {
+fn log_of(snapshot: &ClusterSnapshot, pod: SeenObject<'_>, container: &str) -> String {
     let log = |previous: bool| {
         let of = LogOf {
             namespace: pod.namespace().to_owned(),
@@ -189,7 +189,7 @@ fn log_of(snapshot: &ClusterSnapshot, pod: Seen<'_>, container: &str) -> String 
 }
 
 /// The logs that explain a pod, if it is in trouble.
-pub(in super::super) fn logs_of(pod: Seen<'_>) -> Vec<LogOf> {
+pub(in super::super) fn logs_of(pod: SeenObject<'_>) -> Vec<LogOf> {
     let is_fine = pod.is("Ready") || pod.status()["phase"] == "Succeeded";
     let of = |status: &serde_json::Value| {
         let (state, last) = (&status["state"], &status["lastState"]);

@@ -1,11 +1,11 @@
 //! What scales, what must stay, and what is used up: HPAs, PodDisruptionBudgets, quotas.
 
 use super::super::kind::KINDS;
-use super::super::object::{Seen, text, texts};
+use super::super::object::{SeenObject, text, texts};
 use super::{Case, Finding, Weight};
 use crate::quantity::thousandths;
 
-pub(super) fn autoscaler(case: &Case<'_>, seen: Seen<'_>) -> Vec<Finding> {
+pub(super) fn autoscaler(case: &Case<'_>, seen: SeenObject<'_>) -> Vec<Finding> {
     let name = seen.name();
     let target = &seen.spec()["scaleTargetRef"];
     let kind = KINDS
@@ -59,7 +59,7 @@ pub(super) fn autoscaler(case: &Case<'_>, seen: Seen<'_>) -> Vec<Finding> {
     told.into_iter().collect()
 }
 
-pub(super) fn budget(case: &Case<'_>, seen: Seen<'_>) -> Vec<Finding> {
+pub(super) fn budget(case: &Case<'_>, seen: SeenObject<'_>) -> Vec<Finding> {
     let name = seen.name();
     let status = seen.status();
     if case.snapshot.pods_of(seen).is_empty() {
@@ -82,7 +82,7 @@ pub(super) fn budget(case: &Case<'_>, seen: Seen<'_>) -> Vec<Finding> {
     vec![Finding::new(seen, Weight::Limited, what).shown_by("status.disruptionsAllowed", "0")]
 }
 
-pub(super) fn quota(seen: Seen<'_>) -> Vec<Finding> {
+pub(super) fn quota(seen: SeenObject<'_>) -> Vec<Finding> {
     let (hard, used) = (texts(&seen.status()["hard"]), texts(&seen.status()["used"]));
     let is_full = |(resource, most): &(&String, &String)| {
         let used = used.get(*resource).and_then(|used| thousandths(used));

@@ -6,7 +6,7 @@ use std::collections::BTreeMap;
 use serde_json::Value;
 
 use super::super::kind::AskedKind;
-use super::super::object::{Seen, items, selects, texts};
+use super::super::object::{SeenObject, items, selects, texts};
 use super::super::relation::{limits_ingress, policies_of};
 use super::super::snapshot::ClusterSnapshot;
 use super::{Case, Finding, Weight};
@@ -14,7 +14,7 @@ use crate::error::suggest;
 use crate::release::labels::words;
 use crate::session::behind::{Behind, NamespaceLists, NamespaceObjects};
 
-pub(super) fn judge(case: &Case<'_>, service: Seen<'_>) -> Vec<Finding> {
+pub(super) fn judge(case: &Case<'_>, service: SeenObject<'_>) -> Vec<Finding> {
     let mut findings: Vec<_> = nothing_behind(case, service).into_iter().collect();
     if findings.is_empty() {
         findings.extend(wrong_port(case.snapshot, service));
@@ -23,7 +23,7 @@ pub(super) fn judge(case: &Case<'_>, service: Seen<'_>) -> Vec<Finding> {
     findings
 }
 
-fn nothing_behind(case: &Case<'_>, service: Seen<'_>) -> Option<Finding> {
+fn nothing_behind(case: &Case<'_>, service: SeenObject<'_>) -> Option<Finding> {
     let snapshot = case.snapshot;
     let objects = NamespaceObjects::of(service.namespace(), lists(snapshot, service.namespace()));
     let ports =
@@ -65,7 +65,7 @@ fn nothing_behind(case: &Case<'_>, service: Seen<'_>) -> Option<Finding> {
 /// `; app=search is a label of Deployment search`, if a value of the selector is nearly that of a workload.
 fn nearest_labels(
     snapshot: &ClusterSnapshot,
-    service: Seen<'_>,
+    service: SeenObject<'_>,
     selector: &BTreeMap<String, String>,
 ) -> String {
     if !snapshot.pods_of(service).is_empty() {
@@ -95,7 +95,7 @@ fn nearest_labels(
 }
 
 /// A port number that no container declares, although it declares others.
-fn wrong_port(snapshot: &ClusterSnapshot, service: Seen<'_>) -> Option<Finding> {
+fn wrong_port(snapshot: &ClusterSnapshot, service: SeenObject<'_>) -> Option<Finding> {
     let pods = snapshot.pods_of(service);
     let pod = pods.first()?;
     let declared: Vec<_> = pod
@@ -128,7 +128,7 @@ fn wrong_port(snapshot: &ClusterSnapshot, service: Seen<'_>) -> Option<Finding> 
 }
 
 /// NetworkPolicies that let none of the pods that there are reach the Service.
-fn shut_out(snapshot: &ClusterSnapshot, service: Seen<'_>) -> Option<Finding> {
+fn shut_out(snapshot: &ClusterSnapshot, service: SeenObject<'_>) -> Option<Finding> {
     let pods = snapshot.pods_of(service);
     let pod = pods.first()?;
     let limiting: Vec<_> = policies_of(*pod, snapshot)
@@ -164,7 +164,7 @@ fn shut_out(snapshot: &ClusterSnapshot, service: Seen<'_>) -> Option<Finding> {
 }
 
 /// Whether a policy lets a pod in that there is, other than the pods behind it.
-fn lets_in(policy: Seen<'_>, behind: Seen<'_>, snapshot: &ClusterSnapshot) -> bool {
+fn lets_in(policy: SeenObject<'_>, behind: SeenObject<'_>, snapshot: &ClusterSnapshot) -> bool {
     items(&policy.spec()["ingress"]).any(|rule| {
         let peers: Vec<_> = items(&rule["from"]).collect();
         // Addresses may be those of anybody.
@@ -175,7 +175,12 @@ fn lets_in(policy: Seen<'_>, behind: Seen<'_>, snapshot: &ClusterSnapshot) -> bo
     })
 }
 
-fn fits_any(peer: &Value, policy: Seen<'_>, behind: Seen<'_>, snapshot: &ClusterSnapshot) -> bool {
+fn fits_any(
+    peer: &Value,
+    policy: SeenObject<'_>,
+    behind: SeenObject<'_>,
+    snapshot: &ClusterSnapshot,
+) -> bool {
     // The pods of other namespaces may not have been read: they count as let in.
     if peer["namespaceSelector"].is_object() {
         return true;

@@ -4,11 +4,11 @@ use k8s_openapi::api::apps::v1;
 
 use super::super::columns::ready_of;
 use super::super::kind::AskedKind;
-use super::super::object::{Seen, text};
+use super::super::object::{SeenObject, text};
 use super::{Case, Finding, Weight};
 use crate::release::readiness::refused_pods;
 
-pub(super) fn judge(case: &Case<'_>, seen: Seen<'_>) -> Vec<Finding> {
+pub(super) fn judge(case: &Case<'_>, seen: SeenObject<'_>) -> Vec<Finding> {
     let (ready, wanted) = ready_of(seen);
     let name = seen.name();
     let kind = seen.kind.name();

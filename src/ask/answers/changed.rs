@@ -2,10 +2,10 @@
 
 use jiff::{SignedDuration, Timestamp};
 
-use super::super::answer::Answer;
+use super::super::answer::AskAnswer;
 use super::super::kind::{AskedKind, KINDS};
 use super::super::moment::{Moment, age};
-use super::super::object::{Seen, items, moment, text};
+use super::super::object::{SeenObject, items, moment, text};
 use super::super::question::Question;
 use super::super::snapshot::{ClusterSnapshot, seen_last};
 use super::super::unclear::Unclear;
@@ -28,7 +28,7 @@ const TOLD: &[&str] = &[
 pub(in super::super) fn changed(
     question: &Question,
     snapshot: &ClusterSnapshot,
-) -> Result<Answer, Unclear> {
+) -> Result<AskAnswer, Unclear> {
     let asked = question.cut.since.clone().unwrap_or(Moment::Ago(RECENTLY));
     let Some(since) = asked.before(snapshot.now, &snapshot.zone) else {
         return Err(Unclear::lacking(
@@ -86,7 +86,7 @@ pub(in super::super) fn changed(
     }
     changes.sort();
     changes.dedup();
-    let mut answer = Answer::new(question, snapshot);
+    let mut answer = AskAnswer::new(question, snapshot);
     let shown = since
         .to_zoned(snapshot.zone.clone())
         .strftime("%Y-%m-%d %H:%M:%S %Z");
@@ -114,7 +114,7 @@ pub(in super::super) fn changed(
 
 type Change = (Timestamp, String, String);
 
-fn of_object(seen: Seen<'_>, since: Timestamp) -> Vec<Change> {
+fn of_object(seen: SeenObject<'_>, since: Timestamp) -> Vec<Change> {
     let title = format!("{} {}", seen.kind.name(), seen.name());
     let mut changes: Vec<Change> = vec![];
     let mut add = |at: Option<Timestamp>, what: String| {

@@ -1,10 +1,10 @@
 //! Questions of yes or no: of all objects of a kind, of any, of named ones, and whether there is something at all.
 
-use super::super::answer::{Answer, places};
+use super::super::answer::{AskAnswer, places};
 use super::super::columns::status_word;
 use super::super::kind::AskedKind;
-use super::super::object::Seen;
-use super::super::question::{Condition, Question, State};
+use super::super::object::SeenObject;
+use super::super::question::{AskedState, Condition, Question};
 use super::super::snapshot::ClusterSnapshot;
 use super::super::unclear::Unclear;
 use super::list::{commands, conditions, counted, list, next, selected};
@@ -14,7 +14,7 @@ use super::{fitting, table};
 pub(in super::super) fn check(
     question: &Question,
     snapshot: &ClusterSnapshot,
-) -> Result<Answer, Unclear> {
+) -> Result<AskAnswer, Unclear> {
     match (question.names.is_empty(), question.kinds.is_empty()) {
         (true, _) => of_kinds(question, snapshot),
         (false, false) if !question.conditions.is_empty() => of_kinds(question, snapshot),
@@ -48,7 +48,7 @@ fn uncapitalized(text: &str) -> String {
     }
 }
 
-fn of_kinds(question: &Question, snapshot: &ClusterSnapshot) -> Result<Answer, Unclear> {
+fn of_kinds(question: &Question, snapshot: &ClusterSnapshot) -> Result<AskAnswer, Unclear> {
     let fitting = selected(question, snapshot)?;
     let all = Question {
         conditions: vec![],
@@ -56,7 +56,7 @@ fn of_kinds(question: &Question, snapshot: &ClusterSnapshot) -> Result<Answer, U
     };
     let all = selected(&all, snapshot)?;
     // `are there any failed pods`; `are all pods ready`, of which those that have done their work need not be.
-    let mut answer = Answer::new(question, snapshot);
+    let mut answer = AskAnswer::new(question, snapshot);
     commands(&mut answer, question, snapshot);
     if question.any {
         let yes = !fitting.is_empty();
@@ -115,11 +115,13 @@ fn is_are(question: &Question, count: usize) -> String {
 }
 
 /// A pod that has done its work and a workload that nobody wants are not expected to be ready or running.
-fn is_excused(seen: Seen<'_>, question: &Question) -> bool {
-    let about = question
-        .conditions
-        .iter()
-        .any(|condition| matches!(condition, Condition::Is(State::Ready | State::Running)));
+fn is_excused(seen: SeenObject<'_>, question: &Question) -> bool {
+    let about = question.conditions.iter().any(|condition| {
+        matches!(
+            condition,
+            Condition::Is(AskedState::Ready | AskedState::Running)
+        )
+    });
     let is_done = seen.kind == AskedKind::Pod && seen.status()["phase"] == "Succeeded";
     let is_unwanted = matches!(
         seen.kind,
@@ -129,11 +131,11 @@ fn is_excused(seen: Seen<'_>, question: &Question) -> bool {
 }
 
 /// `is api ready`: of the workload, or of whatever runs first under that name.
-fn of_names_asked(question: &Question, snapshot: &ClusterSnapshot) -> Result<Answer, Unclear> {
+fn of_names_asked(question: &Question, snapshot: &ClusterSnapshot) -> Result<AskAnswer, Unclear> {
     if question.any && question.conditions.is_empty() {
         return exist(question, snapshot);
     }
-    let mut answer = Answer::new(question, snapshot);
+    let mut answer = AskAnswer::new(question, snapshot);
     let mut yes = true;
     let mut rows = vec![];
     let mut said = vec![];
@@ -188,8 +190,8 @@ fn of_names_asked(question: &Question, snapshot: &ClusterSnapshot) -> Result<Ans
 }
 
 /// `is there a service called search`: that there is none is an answer.
-fn exist(question: &Question, snapshot: &ClusterSnapshot) -> Result<Answer, Unclear> {
-    let mut answer = Answer::new(question, snapshot);
+fn exist(question: &Question, snapshot: &ClusterSnapshot) -> Result<AskAnswer, Unclear> {
+    let mut answer = AskAnswer::new(question, snapshot);
     let mut found = vec![];
     let mut missing = vec![];
     for name in &question.names {

@@ -1,6 +1,6 @@
 //! Which cluster this is, and what can be asked.
 
-use super::super::answer::Answer;
+use super::super::answer::AskAnswer;
 use super::super::columns::status_word;
 use super::super::kind::AskedKind;
 use super::super::nearest::EXAMPLES;
@@ -8,8 +8,8 @@ use super::super::object::text;
 use super::super::question::Question;
 use super::super::snapshot::ClusterSnapshot;
 
-pub(in super::super) fn cluster(question: &Question, snapshot: &ClusterSnapshot) -> Answer {
-    let mut answer = Answer::new(question, snapshot);
+pub(in super::super) fn cluster(question: &Question, snapshot: &ClusterSnapshot) -> AskAnswer {
+    let mut answer = AskAnswer::new(question, snapshot);
     let rows: Vec<_> = snapshot
         .all(AskedKind::Node)
         .map(|node| {
@@ -36,8 +36,8 @@ pub(in super::super) fn cluster(question: &Question, snapshot: &ClusterSnapshot)
     answer
 }
 
-pub(in super::super) fn help(question: &Question, snapshot: &ClusterSnapshot) -> Answer {
-    let mut answer = Answer::new(question, snapshot);
+pub(in super::super) fn help(question: &Question, snapshot: &ClusterSnapshot) -> AskAnswer {
+    let mut answer = AskAnswer::new(question, snapshot);
     answer.text = "Questions like these have answers; `in NAMESPACE` and `everywhere` look beyond the project.".to_owned();
     answer.table(
         &["QUESTION"],

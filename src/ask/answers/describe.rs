@@ -1,10 +1,10 @@
 //! What there is to say about an object: its state, what belongs to it, what is wrong with it, its last events.
 
 use super::super::analyse;
-use super::super::answer::{Answer, place};
+use super::super::answer::{AskAnswer, place};
 use super::super::columns::{cells, head, status_word};
 use super::super::kind::AskedKind;
-use super::super::object::{Seen, text};
+use super::super::object::{SeenObject, text};
 use super::super::question::{Fact, Question};
 use super::super::relation::related;
 use super::super::resolve::Meant;
@@ -56,11 +56,11 @@ const RELATED: &[AskedKind] = &[
 pub(in super::super) fn describe(
     question: &Question,
     snapshot: &ClusterSnapshot,
-) -> Result<Answer, Unclear> {
+) -> Result<AskAnswer, Unclear> {
     if question.names.is_empty() {
         return overview(question, snapshot);
     }
-    let mut answer = Answer::new(question, snapshot);
+    let mut answer = AskAnswer::new(question, snapshot);
     let mut rows = vec![];
     let mut said = vec![];
     for meant in question.meant(snapshot)? {
@@ -81,14 +81,18 @@ pub(in super::super) fn describe(
     Ok(answer)
 }
 
-fn whose(seen: Seen<'_>) -> String {
+fn whose(seen: SeenObject<'_>) -> String {
     match seen.namespace() {
         "" => "the cluster".to_owned(),
         namespace => format!("namespace `{namespace}`"),
     }
 }
 
-fn described(meant: &Meant<'_>, first: Seen<'_>, snapshot: &ClusterSnapshot) -> Vec<Vec<String>> {
+fn described(
+    meant: &Meant<'_>,
+    first: SeenObject<'_>,
+    snapshot: &ClusterSnapshot,
+) -> Vec<Vec<String>> {
     let mut rows: Vec<Vec<String>> = head(first.kind)
         .iter()
         .map(|column| column.to_lowercase())
@@ -132,7 +136,12 @@ fn described(meant: &Meant<'_>, first: Seen<'_>, snapshot: &ClusterSnapshot) -> 
     rows
 }
 
-fn tell(answer: &mut Answer, meant: &Meant<'_>, first: Seen<'_>, snapshot: &ClusterSnapshot) {
+fn tell(
+    answer: &mut AskAnswer,
+    meant: &Meant<'_>,
+    first: SeenObject<'_>,
+    snapshot: &ClusterSnapshot,
+) {
     let findings = analyse::of_objects(&meant.objects, snapshot);
     for finding in &findings {
         answer.evidence.push(finding.as_evidence());
@@ -169,8 +178,8 @@ fn tell(answer: &mut Answer, meant: &Meant<'_>, first: Seen<'_>, snapshot: &Clus
 }
 
 /// Of a namespace: what there is, by kinds.
-fn overview(question: &Question, snapshot: &ClusterSnapshot) -> Result<Answer, Unclear> {
-    let mut answer = Answer::new(question, snapshot);
+fn overview(question: &Question, snapshot: &ClusterSnapshot) -> Result<AskAnswer, Unclear> {
+    let mut answer = AskAnswer::new(question, snapshot);
     let kinds = [
         AskedKind::Deployment,
         AskedKind::StatefulSet,

@@ -1,9 +1,9 @@
 //! Events: of an object and its pods, or of the namespaces.
 
-use super::super::answer::{Answer, places};
+use super::super::answer::{AskAnswer, places};
 use super::super::kind::AskedKind;
 use super::super::moment::age;
-use super::super::object::{Seen, text};
+use super::super::object::{SeenObject, text};
 use super::super::question::Question;
 use super::super::relation::related;
 use super::super::snapshot::{ClusterSnapshot, seen_last};
@@ -16,9 +16,9 @@ const EVENTS: usize = 30;
 pub(in super::super) fn events(
     question: &Question,
     snapshot: &ClusterSnapshot,
-) -> Result<Answer, Unclear> {
-    let mut answer = Answer::new(question, snapshot);
-    let mut found: Vec<Seen<'_>> = vec![];
+) -> Result<AskAnswer, Unclear> {
+    let mut answer = AskAnswer::new(question, snapshot);
+    let mut found: Vec<SeenObject<'_>> = vec![];
     if question.names.is_empty() {
         found = question.of_kind(AskedKind::Event, snapshot);
         let kinds: Vec<_> = question.kinds.iter().map(|kind| kind.name()).collect();
@@ -98,7 +98,7 @@ pub(in super::super) fn events(
     Ok(answer)
 }
 
-fn row(event: Seen<'_>, snapshot: &ClusterSnapshot) -> Vec<String> {
+fn row(event: SeenObject<'_>, snapshot: &ClusterSnapshot) -> Vec<String> {
     let value = event.value;
     let about = &value["involvedObject"];
     let times = value["series"]["count"]

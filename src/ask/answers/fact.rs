@@ -1,9 +1,9 @@
 //! One fact of objects: their images, ports, nodes and so on, as the table of facts has it.
 
-use super::super::answer::{Answer, place, places};
+use super::super::answer::{AskAnswer, place, places};
 use super::super::facts::FactRow;
 use super::super::kind::AskedKind;
-use super::super::object::Seen;
+use super::super::object::SeenObject;
 use super::super::question::{Fact, Question};
 use super::super::snapshot::ClusterSnapshot;
 use super::super::unclear::Unclear;
@@ -14,12 +14,12 @@ pub(in super::super) fn fact(
     question: &Question,
     fact: Fact,
     snapshot: &ClusterSnapshot,
-) -> Result<Answer, Unclear> {
+) -> Result<AskAnswer, Unclear> {
     let row = FactRow::of(fact).ok_or_else(Unclear::empty)?;
     // `who uses redis`: of what has a Service, who talks to it.
     if fact == Fact::UsedBy && !question.names.is_empty() {
         let meant = question.meant(snapshot)?;
-        let is_used = |seen: &Seen<'_>| row.kinds.contains(&seen.kind);
+        let is_used = |seen: &SeenObject<'_>| row.kinds.contains(&seen.kind);
         if !meant.iter().any(|meant| meant.objects.iter().any(is_used)) {
             return super::talks::talks(question, snapshot);
         }
@@ -29,7 +29,7 @@ pub(in super::super) fn fact(
     } else {
         of_names(question, row, snapshot)?
     };
-    let mut answer = Answer::new(question, snapshot);
+    let mut answer = AskAnswer::new(question, snapshot);
     let own = snapshot.project.namespace.as_str();
     let is_apart = objects
         .iter()
@@ -82,7 +82,7 @@ pub(in super::super) fn fact(
 }
 
 /// One row is told as a sentence, many as a table.
-fn sentence(fact: Fact, objects: &[Seen<'_>], rows: &[Vec<String>]) -> String {
+fn sentence(fact: Fact, objects: &[SeenObject<'_>], rows: &[Vec<String>]) -> String {
     let words = fact.words();
     match (objects, rows) {
         ([], _) => format!("Nothing here has {words}."),
@@ -119,7 +119,7 @@ fn of_kinds<'a>(
     question: &Question,
     row: &FactRow,
     snapshot: &'a ClusterSnapshot,
-) -> Result<Vec<Seen<'a>>, Unclear> {
+) -> Result<Vec<SeenObject<'a>>, Unclear> {
     let mut objects = vec![];
     for kind in &question.kinds {
         let found = select(question, *kind, snapshot)?;
@@ -141,10 +141,10 @@ fn of_names<'a>(
     question: &Question,
     row: &FactRow,
     snapshot: &'a ClusterSnapshot,
-) -> Result<Vec<Seen<'a>>, Unclear> {
+) -> Result<Vec<SeenObject<'a>>, Unclear> {
     let mut objects = vec![];
     for meant in question.meant(snapshot)? {
-        let wanted = |seen: &Seen<'_>| {
+        let wanted = |seen: &SeenObject<'_>| {
             row.kinds.contains(&seen.kind)
                 && (question.kinds.is_empty() || question.kinds.contains(&seen.kind))
         };

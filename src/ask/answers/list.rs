@@ -1,9 +1,9 @@
 //! Lists and counts.
 
-use super::super::answer::{Answer, listed, places};
+use super::super::answer::{AskAnswer, listed, places};
 use super::super::kind::AskedKind;
-use super::super::object::Seen;
-use super::super::question::{Condition, Question, State};
+use super::super::object::SeenObject;
+use super::super::question::{AskedState, Condition, Question};
 use super::super::snapshot::ClusterSnapshot;
 use super::super::unclear::Unclear;
 use super::{select, table};
@@ -12,7 +12,7 @@ use super::{select, table};
 pub(super) fn selected<'a>(
     question: &Question,
     snapshot: &'a ClusterSnapshot,
-) -> Result<Vec<Seen<'a>>, Unclear> {
+) -> Result<Vec<SeenObject<'a>>, Unclear> {
     let mut objects = vec![];
     for kind in &question.kinds {
         objects.extend(select(question, *kind, snapshot)?);
@@ -58,7 +58,7 @@ fn of_names(question: &Question) -> String {
     }
 }
 
-pub(super) fn commands(answer: &mut Answer, question: &Question, snapshot: &ClusterSnapshot) {
+pub(super) fn commands(answer: &mut AskAnswer, question: &Question, snapshot: &ClusterSnapshot) {
     for kind in &question.kinds {
         for place in places(question, *kind, snapshot) {
             let selectors = question
@@ -69,13 +69,13 @@ pub(super) fn commands(answer: &mut Answer, question: &Question, snapshot: &Clus
                         " --selector {}",
                         crate::shell::quote(format!("{key}={value}"))
                     )),
-                    Condition::Is(State::Pending) if *kind == AskedKind::Pod => {
+                    Condition::Is(AskedState::Pending) if *kind == AskedKind::Pod => {
                         Some(" --field-selector status.phase=Pending".to_owned())
                     }
-                    Condition::Is(State::Failed) if *kind == AskedKind::Pod => {
+                    Condition::Is(AskedState::Failed) if *kind == AskedKind::Pod => {
                         Some(" --field-selector status.phase=Failed".to_owned())
                     }
-                    Condition::Is(State::Succeeded) if *kind == AskedKind::Pod => {
+                    Condition::Is(AskedState::Succeeded) if *kind == AskedKind::Pod => {
                         Some(" --field-selector status.phase=Succeeded".to_owned())
                     }
                     Condition::OnNode(node) => Some(format!(
@@ -91,22 +91,22 @@ pub(super) fn commands(answer: &mut Answer, question: &Question, snapshot: &Clus
 }
 
 /// What somebody does next about a pod or workload that is not as it should be.
-pub(super) fn next(answer: &mut Answer, question: &Question, objects: &[Seen<'_>]) {
+pub(super) fn next(answer: &mut AskAnswer, question: &Question, objects: &[SeenObject<'_>]) {
     let about = question.conditions.iter().any(|condition| {
         matches!(
             condition,
             Condition::Is(
-                State::NotReady
-                    | State::Crashing
-                    | State::Pending
-                    | State::Failed
-                    | State::NotRunning
-                    | State::Trouble
-                    | State::NoImage
-                    | State::OutOfMemory
-                    | State::WithoutEndpoints
-                    | State::Unbound
-                    | State::Unschedulable
+                AskedState::NotReady
+                    | AskedState::Crashing
+                    | AskedState::Pending
+                    | AskedState::Failed
+                    | AskedState::NotRunning
+                    | AskedState::Trouble
+                    | AskedState::NoImage
+                    | AskedState::OutOfMemory
+                    | AskedState::WithoutEndpoints
+                    | AskedState::Unbound
+                    | AskedState::Unschedulable
             )
         )
     });
@@ -122,16 +122,16 @@ pub(super) fn next(answer: &mut Answer, question: &Question, objects: &[Seen<'_>
 pub(in super::super) fn list(
     question: &Question,
     snapshot: &ClusterSnapshot,
-) -> Result<Answer, Unclear> {
+) -> Result<AskAnswer, Unclear> {
     let mut objects = selected(question, snapshot)?;
     if let Some(newest) = question.cut.newest {
-        objects.sort_by_key(Seen::created);
+        objects.sort_by_key(SeenObject::created);
         if newest {
             objects.reverse();
         }
         objects.truncate(question.cut.first.unwrap_or(1));
     }
-    let mut answer = Answer::new(question, snapshot);
+    let mut answer = AskAnswer::new(question, snapshot);
     answer.text = format!(
         "{}{}{}.",
         sentence(&counted(question, objects.len())),
@@ -167,7 +167,7 @@ pub(in super::super) fn list(
 pub(in super::super) fn count(
     question: &Question,
     snapshot: &ClusterSnapshot,
-) -> Result<Answer, Unclear> {
+) -> Result<AskAnswer, Unclear> {
     list(question, snapshot)
 }
 
@@ -180,7 +180,7 @@ fn sentence(text: &str) -> String {
 }
 
 /// Names of objects for a sentence.
-pub(super) fn names(objects: &[Seen<'_>]) -> String {
+pub(super) fn names(objects: &[SeenObject<'_>]) -> String {
     listed(
         &objects
             .iter()

@@ -1,8 +1,8 @@
 //! Logs: which containers are meant, and their lines.
 
-use super::super::answer::Answer;
+use super::super::answer::AskAnswer;
 use super::super::kind::AskedKind;
-use super::super::object::{Seen, text};
+use super::super::object::{SeenObject, text};
 use super::super::question::Question;
 use super::super::snapshot::{ClusterSnapshot, LogOf};
 use super::super::unclear::Unclear;
@@ -29,7 +29,10 @@ const ERROR_WORDS: &[&str] = &[
 ];
 
 /// The pods whose logs are asked for.
-fn pods<'a>(question: &Question, snapshot: &'a ClusterSnapshot) -> Result<Vec<Seen<'a>>, Unclear> {
+fn pods<'a>(
+    question: &Question,
+    snapshot: &'a ClusterSnapshot,
+) -> Result<Vec<SeenObject<'a>>, Unclear> {
     if question.names.is_empty() {
         return select(question, AskedKind::Pod, snapshot);
     }
@@ -84,7 +87,7 @@ pub(in super::super) fn wanted(
     if let (true, Some(only)) = (wanted.is_empty(), &question.cut.container) {
         let known: Vec<_> = pods
             .iter()
-            .flat_map(Seen::containers)
+            .flat_map(SeenObject::containers)
             .map(|one| text(&one["name"]))
             .collect();
         if !known.contains(only) {
@@ -102,9 +105,9 @@ pub(in super::super) fn wanted(
 pub(in super::super) fn logs(
     question: &Question,
     snapshot: &ClusterSnapshot,
-) -> Result<Answer, Unclear> {
+) -> Result<AskAnswer, Unclear> {
     let wanted = wanted(question, snapshot)?;
-    let mut answer = Answer::new(question, snapshot);
+    let mut answer = AskAnswer::new(question, snapshot);
     let mut rows = vec![];
     for of in &wanted {
         let Some(log) = snapshot.logs.get(of) else {

@@ -14,7 +14,7 @@ pub(super) mod why;
 
 use super::columns;
 use super::kind::AskedKind;
-use super::object::Seen;
+use super::object::SeenObject;
 use super::question::Question;
 use super::relation::related;
 use super::snapshot::ClusterSnapshot;
@@ -28,11 +28,11 @@ pub(super) fn select<'a>(
     question: &Question,
     kind: AskedKind,
     snapshot: &'a ClusterSnapshot,
-) -> Result<Vec<Seen<'a>>, Unclear> {
+) -> Result<Vec<SeenObject<'a>>, Unclear> {
     let mut objects = if question.names.is_empty() {
         question.of_kind(kind, snapshot)
     } else {
-        let mut objects: Vec<Seen<'a>> = vec![];
+        let mut objects: Vec<SeenObject<'a>> = vec![];
         for meant in question.meant(snapshot)? {
             let of = related(kind, &meant, snapshot)
                 .ok_or_else(|| Unclear::unfitting(&format!("`{}`", meant.name), kind.several()))?;
@@ -55,7 +55,7 @@ pub(super) fn select<'a>(
 pub(super) fn fitting(
     question: &Question,
     kind: AskedKind,
-    objects: &mut Vec<Seen<'_>>,
+    objects: &mut Vec<SeenObject<'_>>,
     snapshot: &ClusterSnapshot,
 ) -> Result<(), Unclear> {
     for condition in &question.conditions {
@@ -82,7 +82,7 @@ pub(super) fn fitting(
 
 /// A table of objects, with their namespaces if some are not in the project's own, and their kinds if there are several.
 pub(super) fn table(
-    objects: &[Seen<'_>],
+    objects: &[SeenObject<'_>],
     snapshot: &ClusterSnapshot,
 ) -> (Vec<&'static str>, Vec<Vec<String>>) {
     let own = snapshot.project.namespace.as_str();
@@ -103,7 +103,7 @@ pub(super) fn table(
         Some(kind) => columns.extend(columns::head(kind)),
         None => columns.extend(["STATUS", "AGE"]),
     }
-    let row = |seen: &Seen<'_>| {
+    let row = |seen: &SeenObject<'_>| {
         let mut row = vec![];
         if is_apart {
             row.push(seen.namespace().to_owned());

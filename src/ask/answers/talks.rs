@@ -1,12 +1,12 @@
 //! Who talks to a Service: which containers name it in their environment, their command or their ConfigMaps, and which
 //! NetworkPolicies decide about it. That is what the manifests say; devk sees no connections.
 
-use super::super::answer::Answer;
+use super::super::answer::AskAnswer;
 use super::super::facts::{backends, policy};
 use super::super::kind::AskedKind::{
     ConfigMap, CronJob, DaemonSet, Deployment, Ingress, Job, Pod, Service, StatefulSet,
 };
-use super::super::object::{Seen, items, text, texts};
+use super::super::object::{SeenObject, items, text, texts};
 use super::super::question::Question;
 use super::super::relation::{limits_ingress, policies_of, related};
 use super::super::resolve::Meant;
@@ -16,8 +16,8 @@ use super::super::unclear::Unclear;
 pub(in super::super) fn talks(
     question: &Question,
     snapshot: &ClusterSnapshot,
-) -> Result<Answer, Unclear> {
-    let mut answer = Answer::new(question, snapshot);
+) -> Result<AskAnswer, Unclear> {
+    let mut answer = AskAnswer::new(question, snapshot);
     let mut rows: Vec<Vec<String>> = vec![];
     let mut targets = vec![];
     let mut hidden = 0;
@@ -97,8 +97,8 @@ pub(in super::super) fn talks(
 
 /// The places where a template names a Service as a host.
 fn mentions(
-    user: Seen<'_>,
-    service: Seen<'_>,
+    user: SeenObject<'_>,
+    service: SeenObject<'_>,
     snapshot: &ClusterSnapshot,
 ) -> Vec<(String, String)> {
     let is_here = user.namespace() == service.namespace();
@@ -148,7 +148,7 @@ fn mentions(
 }
 
 /// Whether a text has the Service's name as a whole host: `redis`, `redis.shop`, `redis.shop.svc`.
-fn names_host(text: &str, service: Seen<'_>, is_here: bool) -> bool {
+fn names_host(text: &str, service: SeenObject<'_>, is_here: bool) -> bool {
     let is_part = |c: char| c.is_ascii_alphanumeric() || c == '-' || c == '.';
     text.split(|c: char| !is_part(c)).any(|word| {
         let mut parts = word.split('.');
@@ -168,7 +168,7 @@ fn without_password(value: &str) -> String {
     }
 }
 
-fn hidden_sources(user: Seen<'_>) -> usize {
+fn hidden_sources(user: SeenObject<'_>) -> usize {
     let from = |one: &serde_json::Value| {
         one["secretRef"].is_object() || one["valueFrom"]["secretKeyRef"].is_object()
     };
@@ -178,7 +178,7 @@ fn hidden_sources(user: Seen<'_>) -> usize {
         .count()
 }
 
-fn policies(answer: &mut Answer, meant: &Meant<'_>, snapshot: &ClusterSnapshot) {
+fn policies(answer: &mut AskAnswer, meant: &Meant<'_>, snapshot: &ClusterSnapshot) {
     let mut told = vec![];
     for pod in meant.pods(snapshot) {
         for found in policies_of(pod, snapshot)
@@ -202,7 +202,7 @@ mod tests {
     #[test]
     fn a_host_is_a_whole_name_and_a_password_is_not_shown() {
         let value = json!({"metadata": {"name": "redis", "namespace": "shop"}});
-        let service = Seen {
+        let service = SeenObject {
             kind: Service,
             value: &value,
         };

@@ -1,9 +1,9 @@
 //! What pods and nodes use of memory and cpu, as the kubelets measure it.
 
-use super::super::answer::Answer;
+use super::super::answer::AskAnswer;
 use super::super::conditions::limit;
 use super::super::kind::AskedKind;
-use super::super::object::Seen;
+use super::super::object::SeenObject;
 use super::super::question::{Measured, Question};
 use super::super::snapshot::ClusterSnapshot;
 use super::super::unclear::Unclear;
@@ -16,18 +16,18 @@ pub(in super::super) fn usage(
     question: &Question,
     measured: Measured,
     snapshot: &ClusterSnapshot,
-) -> Result<Answer, Unclear> {
+) -> Result<AskAnswer, Unclear> {
     let Some(used) = &snapshot.usage else {
         return Err(Unclear::unread("the kubelets do not say what the pods use"));
     };
-    let of = |pod: &Seen<'_>| {
+    let of = |pod: &SeenObject<'_>| {
         used.get(&(pod.namespace().to_owned(), pod.name().to_owned()))
             .copied()
     };
     if question.kinds == [AskedKind::Node] && question.names.is_empty() {
         return Ok(nodes(question, snapshot, &of));
     }
-    let mut pods: Vec<Seen<'_>> = vec![];
+    let mut pods: Vec<SeenObject<'_>> = vec![];
     if question.names.is_empty() {
         pods = select(
             &Question {
@@ -66,7 +66,7 @@ pub(in super::super) fn usage(
     });
     let total = known.len();
     known.truncate(question.cut.first.unwrap_or(total));
-    let mut answer = Answer::new(question, snapshot);
+    let mut answer = AskAnswer::new(question, snapshot);
     let memory: u64 = known.iter().map(|(_, used)| used.memory_bytes).sum();
     answer.text = match known.first() {
         None => "No pod that runs was measured.".to_owned(),
@@ -93,7 +93,7 @@ pub(in super::super) fn usage(
         .notes
         .push("measured by the kubelets; kubectl top needs a metrics server".to_owned());
     let place = match &question.scope {
-        super::super::question::Scope::Everywhere => " --all-namespaces".to_owned(),
+        super::super::question::AskedScope::Everywhere => " --all-namespaces".to_owned(),
         _ => super::super::answer::places(question, AskedKind::Pod, snapshot)
             .first()
             .cloned()
@@ -130,7 +130,7 @@ fn cores(used: PodUse) -> String {
     )
 }
 
-fn row(pod: Seen<'_>, used: PodUse) -> Vec<String> {
+fn row(pod: SeenObject<'_>, used: PodUse) -> Vec<String> {
     let share = |of: f64, unit: &str| {
         limit(pod, unit).map_or_else(
             || "no limit".to_owned(),
@@ -151,9 +151,9 @@ fn row(pod: Seen<'_>, used: PodUse) -> Vec<String> {
 fn nodes(
     question: &Question,
     snapshot: &ClusterSnapshot,
-    of: &dyn Fn(&Seen<'_>) -> Option<PodUse>,
-) -> Answer {
-    let mut answer = Answer::new(question, snapshot);
+    of: &dyn Fn(&SeenObject<'_>) -> Option<PodUse>,
+) -> AskAnswer {
+    let mut answer = AskAnswer::new(question, snapshot);
     let mut rows = vec![];
     for node in snapshot.all(AskedKind::Node) {
         let pods = snapshot.pods_of(node);

@@ -1,11 +1,11 @@
 //! Why something does not work, and what is wrong at all: the findings of the analysers, the cause first.
 
 use super::super::analyse::{self, Finding};
-use super::super::answer::Answer;
+use super::super::answer::AskAnswer;
 use super::super::columns::status_word;
 use super::super::kind::AskedKind;
-use super::super::object::Seen;
-use super::super::question::{Condition, Question, State};
+use super::super::object::SeenObject;
+use super::super::question::{AskedState, Condition, Question};
 use super::super::snapshot::ClusterSnapshot;
 use super::super::unclear::Unclear;
 use super::select;
@@ -17,7 +17,7 @@ const LOOKED_AT: usize = 6;
 fn subjects<'a>(
     question: &Question,
     snapshot: &'a ClusterSnapshot,
-) -> Result<Vec<Seen<'a>>, Unclear> {
+) -> Result<Vec<SeenObject<'a>>, Unclear> {
     if !question.names.is_empty() {
         return Ok(question
             .meant(snapshot)?
@@ -59,10 +59,10 @@ pub(in super::super) fn findings(
 pub(in super::super) fn why(
     question: &Question,
     snapshot: &ClusterSnapshot,
-) -> Result<Answer, Unclear> {
+) -> Result<AskAnswer, Unclear> {
     let findings = findings(question, snapshot)?;
     let subjects = subjects(question, snapshot)?;
-    let mut answer = Answer::new(question, snapshot);
+    let mut answer = AskAnswer::new(question, snapshot);
     answer.count = Some(findings.len());
     let denied = denied(question, &subjects, snapshot);
     answer.text = match &findings[..] {
@@ -119,14 +119,23 @@ fn things(count: usize) -> String {
 /// The question takes something for so that is not: `why is web not ready`, of a Deployment that is ready.
 fn denied(
     question: &Question,
-    subjects: &[Seen<'_>],
+    subjects: &[SeenObject<'_>],
     snapshot: &ClusterSnapshot,
 ) -> Option<String> {
     let first = subjects.first().filter(|_| !question.names.is_empty())?;
+    // Of what is not ready no premise is denied: another word for its state may be meant.
+    if Condition::Is(AskedState::NotReady).holds(*first, snapshot) != Some(false) {
+        return None;
+    }
     let states = question.conditions.iter().filter(|condition| {
         !matches!(
             condition,
-            Condition::Is(State::Trouble | State::Unreachable | State::Ready | State::Running)
+            Condition::Is(
+                AskedState::Trouble
+                    | AskedState::Unreachable
+                    | AskedState::Ready
+                    | AskedState::Running
+            )
         )
     });
     let held: Option<Vec<bool>> = states
@@ -144,7 +153,7 @@ fn denied(
 }
 
 /// Nothing is wrong: what was looked at, and in which state it is.
-fn fine(question: &Question, subjects: &[Seen<'_>], snapshot: &ClusterSnapshot) -> String {
+fn fine(question: &Question, subjects: &[SeenObject<'_>], snapshot: &ClusterSnapshot) -> String {
     let place = question.scope.words(snapshot);
     let states: Vec<_> = subjects
         .iter()
@@ -160,7 +169,7 @@ fn fine(question: &Question, subjects: &[Seen<'_>], snapshot: &ClusterSnapshot) 
     let restarted = question
         .conditions
         .iter()
-        .any(|condition| matches!(condition, Condition::Is(State::Restarted)));
+        .any(|condition| matches!(condition, Condition::Is(AskedState::Restarted)));
     let restarts: i64 = subjects
         .iter()
         .flat_map(|seen| snapshot.pods_of(*seen))

@@ -3,11 +3,11 @@
 use serde_json::Value;
 
 use super::super::kind::AskedKind;
-use super::super::object::{Seen, items, selector_text, text, texts};
+use super::super::object::{SeenObject, items, selector_text, text, texts};
 use super::super::snapshot::ClusterSnapshot;
 use crate::release::labels::words;
 
-pub(super) fn ports(seen: Seen<'_>, _: &ClusterSnapshot) -> Vec<Vec<String>> {
+pub(super) fn ports(seen: SeenObject<'_>, _: &ClusterSnapshot) -> Vec<Vec<String>> {
     let named = |port: &Value, key: &str| {
         let protocol = port["protocol"]
             .as_str()
@@ -53,7 +53,7 @@ pub(super) fn ports(seen: Seen<'_>, _: &ClusterSnapshot) -> Vec<Vec<String>> {
     }
 }
 
-pub(super) fn address(seen: Seen<'_>, _: &ClusterSnapshot) -> Vec<Vec<String>> {
+pub(super) fn address(seen: SeenObject<'_>, _: &ClusterSnapshot) -> Vec<Vec<String>> {
     let (spec, status) = (seen.spec(), seen.status());
     let (address, name) = match seen.kind {
         AskedKind::Service => (
@@ -85,7 +85,7 @@ pub(super) fn address(seen: Seen<'_>, _: &ClusterSnapshot) -> Vec<Vec<String>> {
     vec![vec![address, name]]
 }
 
-pub(super) fn selector(seen: Seen<'_>, snapshot: &ClusterSnapshot) -> Vec<Vec<String>> {
+pub(super) fn selector(seen: SeenObject<'_>, snapshot: &ClusterSnapshot) -> Vec<Vec<String>> {
     let selector = match seen.kind {
         AskedKind::Service => words(&texts(&seen.spec()["selector"])),
         AskedKind::NetworkPolicy => selector_text(&seen.spec()["podSelector"]),
@@ -99,8 +99,8 @@ pub(super) fn selector(seen: Seen<'_>, snapshot: &ClusterSnapshot) -> Vec<Vec<St
     vec![vec![selector, names(&snapshot.pods_of(seen))]]
 }
 
-fn names(pods: &[Seen<'_>]) -> String {
-    let names: Vec<_> = pods.iter().map(Seen::name).collect();
+fn names(pods: &[SeenObject<'_>]) -> String {
+    let names: Vec<_> = pods.iter().map(SeenObject::name).collect();
     if names.is_empty() {
         "none".to_owned()
     } else {
@@ -108,7 +108,7 @@ fn names(pods: &[Seen<'_>]) -> String {
     }
 }
 
-pub(super) fn endpoints(seen: Seen<'_>, snapshot: &ClusterSnapshot) -> Vec<Vec<String>> {
+pub(super) fn endpoints(seen: SeenObject<'_>, snapshot: &ClusterSnapshot) -> Vec<Vec<String>> {
     let ready = snapshot.ready_endpoints(seen);
     let ready = if ready.is_empty() {
         "none".to_owned()
@@ -119,7 +119,7 @@ pub(super) fn endpoints(seen: Seen<'_>, snapshot: &ClusterSnapshot) -> Vec<Vec<S
 }
 
 /// Host, path, and the Service that answers there, of every rule.
-pub(in super::super) fn backends(ingress: Seen<'_>) -> Vec<(String, String, &Value)> {
+pub(in super::super) fn backends(ingress: SeenObject<'_>) -> Vec<(String, String, &Value)> {
     let spec = ingress.spec();
     let mut found = vec![];
     if spec["defaultBackend"]["service"].is_object() {
@@ -150,14 +150,14 @@ pub(in super::super) fn backend_text(service: &Value) -> String {
     )
 }
 
-pub(super) fn routes(seen: Seen<'_>, _: &ClusterSnapshot) -> Vec<Vec<String>> {
+pub(super) fn routes(seen: SeenObject<'_>, _: &ClusterSnapshot) -> Vec<Vec<String>> {
     backends(seen)
         .into_iter()
         .map(|(host, path, service)| vec![host, path, backend_text(service)])
         .collect()
 }
 
-pub(super) fn rules(seen: Seen<'_>, snapshot: &ClusterSnapshot) -> Vec<Vec<String>> {
+pub(super) fn rules(seen: SeenObject<'_>, snapshot: &ClusterSnapshot) -> Vec<Vec<String>> {
     let list = |value: &Value| items(value).map(text).collect::<Vec<_>>().join(", ");
     match seen.kind {
         AskedKind::Ingress => routes(seen, snapshot)
@@ -239,7 +239,7 @@ fn peer(peer: &Value) -> String {
     }
 }
 
-pub(super) fn service_type(seen: Seen<'_>, _: &ClusterSnapshot) -> Vec<Vec<String>> {
+pub(super) fn service_type(seen: SeenObject<'_>, _: &ClusterSnapshot) -> Vec<Vec<String>> {
     let spec = seen.spec();
     let headless = if spec["clusterIP"] == "None" {
         ", headless"
@@ -253,7 +253,7 @@ pub(super) fn service_type(seen: Seen<'_>, _: &ClusterSnapshot) -> Vec<Vec<Strin
 }
 
 /// Where the Service answers: its name in the cluster, and the ingresses that lead to it.
-pub(super) fn exposed(seen: Seen<'_>, snapshot: &ClusterSnapshot) -> Vec<Vec<String>> {
+pub(super) fn exposed(seen: SeenObject<'_>, snapshot: &ClusterSnapshot) -> Vec<Vec<String>> {
     let ports: Vec<_> = items(&seen.spec()["ports"])
         .map(|port| text(&port["port"]))
         .collect();

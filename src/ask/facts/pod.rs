@@ -4,7 +4,7 @@ use serde_json::Value;
 
 use super::super::kind::AskedKind;
 use super::super::moment;
-use super::super::object::{Seen, items, moment as time, text, texts};
+use super::super::object::{SeenObject, items, moment as time, text, texts};
 use super::super::snapshot::ClusterSnapshot;
 
 fn name(container: &Value) -> String {
@@ -19,18 +19,18 @@ fn or_none(text: String) -> String {
     }
 }
 
-pub(super) fn images(seen: Seen<'_>, _: &ClusterSnapshot) -> Vec<Vec<String>> {
+pub(super) fn images(seen: SeenObject<'_>, _: &ClusterSnapshot) -> Vec<Vec<String>> {
     seen.containers()
         .map(|container| vec![name(container), text(&container["image"])])
         .collect()
 }
 
-pub(super) fn node(seen: Seen<'_>, _: &ClusterSnapshot) -> Vec<Vec<String>> {
+pub(super) fn node(seen: SeenObject<'_>, _: &ClusterSnapshot) -> Vec<Vec<String>> {
     let node = text(&seen.spec()["nodeName"]);
     vec![vec![or_none(node), or_none(text(&seen.status()["podIP"]))]]
 }
 
-pub(super) fn restarts(seen: Seen<'_>, snapshot: &ClusterSnapshot) -> Vec<Vec<String>> {
+pub(super) fn restarts(seen: SeenObject<'_>, snapshot: &ClusterSnapshot) -> Vec<Vec<String>> {
     let row = |status: &Value| {
         let end = &status["lastState"]["terminated"];
         let ended = time(&end["finishedAt"]).map(|at| moment::age(at, snapshot.now));
@@ -51,7 +51,7 @@ pub(super) fn restarts(seen: Seen<'_>, snapshot: &ClusterSnapshot) -> Vec<Vec<St
 }
 
 /// Names and sources, never values: a value that stands in a manifest may be a password all the same.
-pub(super) fn environment(seen: Seen<'_>, _: &ClusterSnapshot) -> Vec<Vec<String>> {
+pub(super) fn environment(seen: SeenObject<'_>, _: &ClusterSnapshot) -> Vec<Vec<String>> {
     let mut rows = vec![];
     for container in seen.containers() {
         for source in items(&container["envFrom"]) {
@@ -95,7 +95,7 @@ fn source_of(variable: &Value) -> String {
         .unwrap_or_else(|| "the manifest".to_owned())
 }
 
-pub(super) fn labels(seen: Seen<'_>, _: &ClusterSnapshot) -> Vec<Vec<String>> {
+pub(super) fn labels(seen: SeenObject<'_>, _: &ClusterSnapshot) -> Vec<Vec<String>> {
     seen.labels()
         .into_iter()
         .map(|(key, value)| vec![key, value])
@@ -103,14 +103,14 @@ pub(super) fn labels(seen: Seen<'_>, _: &ClusterSnapshot) -> Vec<Vec<String>> {
 }
 
 /// Keys alone: values repeat whole manifests.
-pub(super) fn annotations(seen: Seen<'_>, _: &ClusterSnapshot) -> Vec<Vec<String>> {
+pub(super) fn annotations(seen: SeenObject<'_>, _: &ClusterSnapshot) -> Vec<Vec<String>> {
     texts(&seen.value["metadata"]["annotations"])
         .into_keys()
         .map(|key| vec![key])
         .collect()
 }
 
-pub(super) fn resources(seen: Seen<'_>, _: &ClusterSnapshot) -> Vec<Vec<String>> {
+pub(super) fn resources(seen: SeenObject<'_>, _: &ClusterSnapshot) -> Vec<Vec<String>> {
     let row = |container: &Value| {
         let one = |what: &str, unit: &str| or_none(text(&container["resources"][what][unit]));
         vec![
@@ -124,7 +124,7 @@ pub(super) fn resources(seen: Seen<'_>, _: &ClusterSnapshot) -> Vec<Vec<String>>
     seen.containers().map(row).collect()
 }
 
-pub(super) fn replicas(seen: Seen<'_>, _: &ClusterSnapshot) -> Vec<Vec<String>> {
+pub(super) fn replicas(seen: SeenObject<'_>, _: &ClusterSnapshot) -> Vec<Vec<String>> {
     let (spec, status) = (seen.spec(), seen.status());
     let number = |value: &Value| value.as_i64().unwrap_or_default().to_string();
     let counts = match seen.kind {
@@ -147,7 +147,7 @@ pub(super) fn replicas(seen: Seen<'_>, _: &ClusterSnapshot) -> Vec<Vec<String>> 
     vec![counts.map(number).to_vec()]
 }
 
-pub(super) fn probes(seen: Seen<'_>, _: &ClusterSnapshot) -> Vec<Vec<String>> {
+pub(super) fn probes(seen: SeenObject<'_>, _: &ClusterSnapshot) -> Vec<Vec<String>> {
     let mut rows = vec![];
     for container in seen.containers() {
         for kind in ["startupProbe", "readinessProbe", "livenessProbe"] {
@@ -193,7 +193,7 @@ pub(in super::super) fn asks(probe: &Value) -> String {
     )
 }
 
-pub(super) fn command(seen: Seen<'_>, _: &ClusterSnapshot) -> Vec<Vec<String>> {
+pub(super) fn command(seen: SeenObject<'_>, _: &ClusterSnapshot) -> Vec<Vec<String>> {
     let row = |container: &Value| {
         let words = items(&container["command"]).chain(items(&container["args"]));
         let words: Vec<_> = words.map(|word| crate::shell::quote(text(word))).collect();
@@ -207,7 +207,7 @@ pub(super) fn command(seen: Seen<'_>, _: &ClusterSnapshot) -> Vec<Vec<String>> {
     seen.containers().map(row).collect()
 }
 
-pub(super) fn strategy(seen: Seen<'_>, _: &ClusterSnapshot) -> Vec<Vec<String>> {
+pub(super) fn strategy(seen: SeenObject<'_>, _: &ClusterSnapshot) -> Vec<Vec<String>> {
     let spec = seen.spec();
     let strategy = if spec["strategy"].is_object() {
         &spec["strategy"]
@@ -230,7 +230,7 @@ pub(super) fn strategy(seen: Seen<'_>, _: &ClusterSnapshot) -> Vec<Vec<String>> 
     )]]
 }
 
-pub(super) fn containers(seen: Seen<'_>, _: &ClusterSnapshot) -> Vec<Vec<String>> {
+pub(super) fn containers(seen: SeenObject<'_>, _: &ClusterSnapshot) -> Vec<Vec<String>> {
     let state = |container: &str| {
         let status = seen
             .container_statuses()

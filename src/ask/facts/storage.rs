@@ -3,11 +3,11 @@
 use serde_json::Value;
 
 use super::super::kind::AskedKind;
-use super::super::object::{Seen, items, text, texts};
+use super::super::object::{SeenObject, items, text, texts};
 use super::super::snapshot::ClusterSnapshot;
 
 /// What each volume of a pod is: `ConfigMap settings`.
-fn volumes(seen: Seen<'_>) -> Vec<(String, String)> {
+fn volumes(seen: SeenObject<'_>) -> Vec<(String, String)> {
     let named = |volume: &Value| {
         let of = |key: &str, name: &str, kind: &str| {
             Some(format!("{kind} {}", volume[key][name].as_str()?))
@@ -36,7 +36,7 @@ fn volumes(seen: Seen<'_>) -> Vec<(String, String)> {
     in_pods.chain(claimed).collect()
 }
 
-pub(super) fn mounts(seen: Seen<'_>, _: &ClusterSnapshot) -> Vec<Vec<String>> {
+pub(super) fn mounts(seen: SeenObject<'_>, _: &ClusterSnapshot) -> Vec<Vec<String>> {
     let volumes = volumes(seen);
     let mut rows = vec![];
     for container in seen.containers() {
@@ -61,7 +61,7 @@ pub(super) fn mounts(seen: Seen<'_>, _: &ClusterSnapshot) -> Vec<Vec<String>> {
     rows
 }
 
-pub(super) fn keys(seen: Seen<'_>, _: &ClusterSnapshot) -> Vec<Vec<String>> {
+pub(super) fn keys(seen: SeenObject<'_>, _: &ClusterSnapshot) -> Vec<Vec<String>> {
     let of = |member: &str| texts(&seen.value[member]).into_keys();
     of("data")
         .chain(of("binaryData"))
@@ -69,7 +69,7 @@ pub(super) fn keys(seen: Seen<'_>, _: &ClusterSnapshot) -> Vec<Vec<String>> {
         .collect()
 }
 
-pub(super) fn capacity(seen: Seen<'_>, snapshot: &ClusterSnapshot) -> Vec<Vec<String>> {
+pub(super) fn capacity(seen: SeenObject<'_>, snapshot: &ClusterSnapshot) -> Vec<Vec<String>> {
     if seen.kind != AskedKind::Node {
         return claims(seen, snapshot)
             .into_iter()
@@ -85,7 +85,7 @@ pub(super) fn capacity(seen: Seen<'_>, snapshot: &ClusterSnapshot) -> Vec<Vec<St
     )]]
 }
 
-pub(super) fn claims(seen: Seen<'_>, _: &ClusterSnapshot) -> Vec<Vec<String>> {
+pub(super) fn claims(seen: SeenObject<'_>, _: &ClusterSnapshot) -> Vec<Vec<String>> {
     let (spec, status) = (seen.spec(), seen.status());
     let size = match seen.kind {
         AskedKind::Volume => &spec["capacity"]["storage"],
@@ -115,7 +115,7 @@ pub(super) fn claims(seen: Seen<'_>, _: &ClusterSnapshot) -> Vec<Vec<String>> {
 }
 
 /// The ways in which a pod or its template uses a ConfigMap, Secret, claim or ServiceAccount.
-pub(in super::super) fn uses(seen: Seen<'_>, kind: AskedKind, name: &str) -> Vec<String> {
+pub(in super::super) fn uses(seen: SeenObject<'_>, kind: AskedKind, name: &str) -> Vec<String> {
     let spec = seen.pod_spec();
     let mut found = vec![];
     let (source, reference, volume, named) = match kind {
@@ -159,11 +159,11 @@ pub(in super::super) fn uses(seen: Seen<'_>, kind: AskedKind, name: &str) -> Vec
 
 /// Who uses an object: workloads, and pods that none of these makes.
 pub(in super::super) fn users<'a>(
-    seen: Seen<'_>,
+    seen: SeenObject<'_>,
     snapshot: &'a ClusterSnapshot,
-) -> Vec<(Seen<'a>, Vec<String>)> {
+) -> Vec<(SeenObject<'a>, Vec<String>)> {
     use AskedKind::{CronJob, DaemonSet, Deployment, Job, Pod, StatefulSet};
-    let mut found: Vec<(Seen<'a>, Vec<String>)> = vec![];
+    let mut found: Vec<(SeenObject<'a>, Vec<String>)> = vec![];
     for kind in [Deployment, StatefulSet, DaemonSet, CronJob, Job, Pod] {
         for one in snapshot
             .all(kind)
@@ -183,7 +183,7 @@ pub(in super::super) fn users<'a>(
     found
 }
 
-pub(super) fn used_by(seen: Seen<'_>, snapshot: &ClusterSnapshot) -> Vec<Vec<String>> {
+pub(super) fn used_by(seen: SeenObject<'_>, snapshot: &ClusterSnapshot) -> Vec<Vec<String>> {
     let rows: Vec<_> = users(seen, snapshot)
         .into_iter()
         .map(|(user, ways)| vec![user.title(), ways.join(", ")])
@@ -195,7 +195,7 @@ pub(super) fn used_by(seen: Seen<'_>, snapshot: &ClusterSnapshot) -> Vec<Vec<Str
     }
 }
 
-pub(super) fn quota(seen: Seen<'_>, _: &ClusterSnapshot) -> Vec<Vec<String>> {
+pub(super) fn quota(seen: SeenObject<'_>, _: &ClusterSnapshot) -> Vec<Vec<String>> {
     let (hard, used) = (texts(&seen.status()["hard"]), texts(&seen.status()["used"]));
     let row = |(resource, most): (String, String)| {
         let used = used.get(&resource).cloned().unwrap_or_default();
@@ -204,7 +204,7 @@ pub(super) fn quota(seen: Seen<'_>, _: &ClusterSnapshot) -> Vec<Vec<String>> {
     hard.into_iter().map(row).collect()
 }
 
-pub(super) fn autoscaler(seen: Seen<'_>, _: &ClusterSnapshot) -> Vec<Vec<String>> {
+pub(super) fn autoscaler(seen: SeenObject<'_>, _: &ClusterSnapshot) -> Vec<Vec<String>> {
     let (spec, status) = (seen.spec(), seen.status());
     let target = &spec["scaleTargetRef"];
     let metric = |metric: &Value| {

@@ -6,7 +6,7 @@ use serde_json::Value;
 use super::super::columns::status_word;
 use super::super::kind::AskedKind;
 use super::super::moment::{age, short};
-use super::super::object::{Seen, items, moment, text};
+use super::super::object::{SeenObject, items, moment, text};
 use super::super::snapshot::ClusterSnapshot;
 
 fn ago(time: Option<Timestamp>, snapshot: &ClusterSnapshot) -> String {
@@ -16,11 +16,11 @@ fn ago(time: Option<Timestamp>, snapshot: &ClusterSnapshot) -> String {
     )
 }
 
-pub(super) fn status(seen: Seen<'_>, snapshot: &ClusterSnapshot) -> Vec<Vec<String>> {
+pub(super) fn status(seen: SeenObject<'_>, snapshot: &ClusterSnapshot) -> Vec<Vec<String>> {
     vec![vec![status_word(seen, snapshot)]]
 }
 
-pub(super) fn ages(seen: Seen<'_>, snapshot: &ClusterSnapshot) -> Vec<Vec<String>> {
+pub(super) fn ages(seen: SeenObject<'_>, snapshot: &ClusterSnapshot) -> Vec<Vec<String>> {
     let Some(created) = seen.created() else {
         return vec![];
     };
@@ -31,7 +31,7 @@ pub(super) fn ages(seen: Seen<'_>, snapshot: &ClusterSnapshot) -> Vec<Vec<String
     vec![vec![age(created, snapshot.now), shown]]
 }
 
-pub(super) fn owner(seen: Seen<'_>, snapshot: &ClusterSnapshot) -> Vec<Vec<String>> {
+pub(super) fn owner(seen: SeenObject<'_>, snapshot: &ClusterSnapshot) -> Vec<Vec<String>> {
     let release = seen.value["metadata"]["annotations"]["meta.helm.sh/release-name"].as_str();
     let controller = seen
         .controller()
@@ -50,7 +50,7 @@ pub(super) fn owner(seen: Seen<'_>, snapshot: &ClusterSnapshot) -> Vec<Vec<Strin
     vec![vec![owners]]
 }
 
-pub(super) fn schedule(seen: Seen<'_>, snapshot: &ClusterSnapshot) -> Vec<Vec<String>> {
+pub(super) fn schedule(seen: SeenObject<'_>, snapshot: &ClusterSnapshot) -> Vec<Vec<String>> {
     let spec = seen.spec();
     let zone = spec["timeZone"]
         .as_str()
@@ -65,7 +65,7 @@ pub(super) fn schedule(seen: Seen<'_>, snapshot: &ClusterSnapshot) -> Vec<Vec<St
     ]]
 }
 
-pub(super) fn runs(seen: Seen<'_>, snapshot: &ClusterSnapshot) -> Vec<Vec<String>> {
+pub(super) fn runs(seen: SeenObject<'_>, snapshot: &ClusterSnapshot) -> Vec<Vec<String>> {
     let jobs = match seen.kind {
         AskedKind::CronJob => {
             let mut jobs = snapshot.jobs_of(seen);
@@ -74,7 +74,7 @@ pub(super) fn runs(seen: Seen<'_>, snapshot: &ClusterSnapshot) -> Vec<Vec<String
         }
         _ => vec![seen],
     };
-    let row = |job: Seen<'_>| {
+    let row = |job: SeenObject<'_>| {
         let began = moment(&job.status()["startTime"]);
         let end = ["Complete", "Failed"]
             .into_iter()
@@ -99,8 +99,8 @@ pub(super) fn runs(seen: Seen<'_>, snapshot: &ClusterSnapshot) -> Vec<Vec<String
 }
 
 /// The revisions that the ReplicaSets of a Deployment keep, the newest first.
-pub(super) fn revisions(seen: Seen<'_>, snapshot: &ClusterSnapshot) -> Vec<Vec<String>> {
-    let number = |one: Seen<'_>| {
+pub(super) fn revisions(seen: SeenObject<'_>, snapshot: &ClusterSnapshot) -> Vec<Vec<String>> {
+    let number = |one: SeenObject<'_>| {
         let note = &one.value["metadata"]["annotations"]["deployment.kubernetes.io/revision"];
         note.as_str()
             .and_then(|text| text.parse::<u64>().ok())
@@ -115,12 +115,12 @@ pub(super) fn revisions(seen: Seen<'_>, snapshot: &ClusterSnapshot) -> Vec<Vec<S
             .unwrap_or_default();
         return vec![vec![revision, replicas, images(seen), since]];
     }
-    let is_own = |set: &Seen<'_>| {
+    let is_own = |set: &SeenObject<'_>| {
         set.namespace() == seen.namespace() && set.controller() == Some(("Deployment", seen.name()))
     };
     let mut sets: Vec<_> = snapshot.all(AskedKind::ReplicaSet).filter(is_own).collect();
     sets.sort_by_key(|set| std::cmp::Reverse(number(*set)));
-    let row = |set: Seen<'_>| {
+    let row = |set: SeenObject<'_>| {
         let since = set
             .created()
             .map(|time| age(time, snapshot.now))
@@ -134,14 +134,14 @@ pub(super) fn revisions(seen: Seen<'_>, snapshot: &ClusterSnapshot) -> Vec<Vec<S
     sets.into_iter().map(row).collect()
 }
 
-fn images(seen: Seen<'_>) -> String {
+fn images(seen: SeenObject<'_>) -> String {
     seen.containers()
         .map(|container| text(&container["image"]))
         .collect::<Vec<_>>()
         .join(", ")
 }
 
-pub(super) fn last_exit(seen: Seen<'_>, snapshot: &ClusterSnapshot) -> Vec<Vec<String>> {
+pub(super) fn last_exit(seen: SeenObject<'_>, snapshot: &ClusterSnapshot) -> Vec<Vec<String>> {
     let row = |status: &Value| {
         let of = |state: &str| Some(&status[state]["terminated"]).filter(|end| end.is_object());
         let Some(end) = of("state").or_else(|| of("lastState")) else {
@@ -158,7 +158,7 @@ pub(super) fn last_exit(seen: Seen<'_>, snapshot: &ClusterSnapshot) -> Vec<Vec<S
     seen.container_statuses().map(row).collect()
 }
 
-pub(super) fn version(seen: Seen<'_>, _: &ClusterSnapshot) -> Vec<Vec<String>> {
+pub(super) fn version(seen: SeenObject<'_>, _: &ClusterSnapshot) -> Vec<Vec<String>> {
     let version = match seen.kind {
         AskedKind::Node => text(&seen.status()["nodeInfo"]["kubeletVersion"]),
         _ => images(seen),
@@ -166,7 +166,7 @@ pub(super) fn version(seen: Seen<'_>, _: &ClusterSnapshot) -> Vec<Vec<String>> {
     vec![vec![version]]
 }
 
-pub(super) fn taints(seen: Seen<'_>, _: &ClusterSnapshot) -> Vec<Vec<String>> {
+pub(super) fn taints(seen: SeenObject<'_>, _: &ClusterSnapshot) -> Vec<Vec<String>> {
     let row = |taint: &Value| {
         let value = taint["value"]
             .as_str()

@@ -20,7 +20,7 @@ use crate::quantity::thousandths;
 /// What would remove a finding.
 #[derive(Debug, Clone, PartialEq)]
 pub(super) enum Remedy {
-    Fields(Vec<FieldChange>),
+    Fields(Vec<RemedyField>),
     /// A PodDisruptionBudget beside the workload.
     Budget,
     /// Nothing that could be done without a person, and why.
@@ -29,7 +29,7 @@ pub(super) enum Remedy {
 
 /// A field of an object that gets a value.
 #[derive(Debug, Clone, PartialEq)]
-pub(super) struct FieldChange {
+pub(super) struct RemedyField {
     /// The keys from the document.
     pub(super) path: Vec<String>,
     /// As it is rendered.
@@ -126,10 +126,10 @@ fn by_hand(why: impl Into<String>) -> Remedy {
 }
 
 /// The fields, or why there are none.
-type Fields = Result<Vec<FieldChange>, String>;
+type Fields = Result<Vec<RemedyField>, String>;
 
-fn field<S: AsRef<str>>(path: impl IntoIterator<Item = S>, value: Value) -> FieldChange {
-    FieldChange {
+fn field<S: AsRef<str>>(path: impl IntoIterator<Item = S>, value: Value) -> RemedyField {
+    RemedyField {
         path: path
             .into_iter()
             .map(|step| step.as_ref().to_owned())
@@ -210,7 +210,7 @@ impl<'a> Case<'a> {
         }
     }
 
-    fn requests(&self) -> Vec<FieldChange> {
+    fn requests(&self) -> Vec<RemedyField> {
         let path = |what: &str| {
             let below = ["requests", what].map(str::to_owned);
             self.path.iter().cloned().chain(below).collect::<Vec<_>>()
@@ -222,14 +222,14 @@ impl<'a> Case<'a> {
         ]
     }
 
-    fn label(&self, key: &str, value: &str, action: &'static str) -> FieldChange {
-        FieldChange {
+    fn label(&self, key: &str, value: &str, action: &'static str) -> RemedyField {
+        RemedyField {
             action: Some(action),
             ..field(["metadata", "labels", key], json!(value))
         }
     }
 
-    fn standard_labels(&self) -> Vec<FieldChange> {
+    fn standard_labels(&self) -> Vec<RemedyField> {
         let metadata = &self.facts.metadata;
         let text = |key: &str| metadata[key].as_str().unwrap_or_default();
         let chart = format!("{}-{}", text("name"), text("version").replace('+', "_"));

@@ -8,7 +8,7 @@ use serde_json::{Map, Value};
 
 use super::super::align::TemplateLines;
 use super::nesting::{LineNesting, TemplateBlock, nesting};
-use super::remedy::FieldChange;
+use super::remedy::RemedyField;
 use crate::release::lined::{LinedYaml, RenderedDocument};
 use crate::release::yaml_edit::{block_text, flow_text};
 
@@ -54,7 +54,7 @@ impl<'a> TemplateText<'a> {
     }
 
     /// With these fields, all of one mapping.
-    pub(super) fn with_fields(&self, fields: &[FieldChange]) -> Edited {
+    pub(super) fn with_fields(&self, fields: &[RemedyField]) -> Edited {
         if let [field] = fields
             && self
                 .value(&field.path)
@@ -144,7 +144,7 @@ impl<'a> TemplateText<'a> {
     }
 
     /// A literal scalar replaced by another.
-    fn with_value(&self, field: &FieldChange) -> Edited {
+    fn with_value(&self, field: &RemedyField) -> Edited {
         let (at, _) = self.line_of(&field.path)?;
         let line = self.lines[at];
         let key = field.path.last().map(String::as_str).unwrap_or_default();
@@ -361,7 +361,7 @@ fn indented(action: &str) -> Option<usize> {
 }
 
 /// Adds a field to a mapping by its path there; what is an action stands as its text.
-fn nest(entries: &mut Map<String, Value>, path: &[String], field: &FieldChange) {
+fn nest(entries: &mut Map<String, Value>, path: &[String], field: &RemedyField) {
     match path {
         [] => {}
         [key] => {
@@ -387,7 +387,7 @@ fn written(value: &Value) -> String {
     }
 }
 
-fn written_field(field: &FieldChange) -> String {
+fn written_field(field: &RemedyField) -> String {
     field
         .action
         .map_or_else(|| flow_text(&field.value), str::to_owned)
@@ -409,7 +409,7 @@ mod tests {
 
     fn with(template: &str, rendered: &str, path: &str, value: Value) -> Edited {
         let document = document(rendered);
-        let field = FieldChange {
+        let field = RemedyField {
             path: path.split('/').map(str::to_owned).collect(),
             value,
             action: None,

@@ -9,7 +9,7 @@ use super::super::facts::ChartFacts;
 use super::super::finding::ChartFinding;
 use super::super::seen::Subject;
 use super::draft::ChartTexts;
-use super::remedy::{FieldChange, Remedy};
+use super::remedy::{Remedy, RemedyField};
 use super::template::TemplateText;
 use super::{KeptFix, values};
 
@@ -28,7 +28,7 @@ pub(super) struct FixUnit {
     rendering: usize,
     document: usize,
     /// None: a budget.
-    fields: Option<Vec<FieldChange>>,
+    fields: Option<Vec<RemedyField>>,
     governing: Vec<Vec<String>>,
 }
 

@@ -1,6 +1,6 @@
 //! Fields written into values.yaml, by the values that may govern them. Pure.
 
-use super::remedy::FieldChange;
+use super::remedy::RemedyField;
 use crate::release::yaml_edit::set_in_text;
 
 /// The text of values.yaml with these fields set below a value that is named like a part of their paths: `api.resources` for
@@ -8,7 +8,7 @@ use crate::release::yaml_edit::set_in_text;
 pub(super) fn with_fields(
     text: &str,
     governing: &[String],
-    fields: &[FieldChange],
+    fields: &[RemedyField],
 ) -> Option<String> {
     fields.iter().try_fold(text.to_owned(), |text, field| {
         // What a template computes is no value.
@@ -59,7 +59,7 @@ mod tests {
             );
         }
         let text = "api:\n  resources: {}  # none\n";
-        let field = FieldChange {
+        let field = RemedyField {
             path: words(limit, '/'),
             value: json!("1Gi"),
             action: None,
