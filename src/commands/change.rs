@@ -183,6 +183,7 @@ async fn record_refusal(
     refusal: Refusal,
 ) -> Result<Exit, Errors> {
     let Refusal { errors, preview } = refusal;
+    let errors = unread(errors);
     let plan = |mask: &dyn Fn(&str) -> AuditText| audited(request, preview.as_ref(), mask);
     match Recording::begin_change(context, plan) {
         Ok(recording) => recording.around(async { Err(errors) }).await,
@@ -191,6 +192,15 @@ async fn record_refusal(
             Err(errors)
         }
     }
+}
+
+/// A preview that nobody reads is approved by nobody: without this the log would take its end for one that went well.
+fn unread(errors: Errors) -> Errors {
+    if !errors.is_unread() {
+        return errors;
+    }
+    let what = "nobody reads the preview, so nothing was done";
+    Error::new(Code::ChangeUnapproved, what).into()
 }
 
 /// A plan in the log: what its preview shows, and without one what its steps are about.
@@ -357,6 +367,16 @@ mod tests {
         let outcome = AuditOutcome::of(&ended, str::to_owned);
         assert_eq!(outcome.result, AuditResult::Failed);
         assert_eq!(outcome.code, Some(Code::ChangeFailed));
+    }
+
+    #[test]
+    fn a_preview_that_nobody_reads_is_no_change_that_was_done() {
+        let outcome = |errors| AuditOutcome::of(&Err(unread(errors)), str::to_owned);
+        let closed = closed().unwrap_err();
+        assert_eq!(outcome(closed.into()).result, AuditResult::Refused);
+        let forbidden = Error::new(Code::ChangeForbidden, "no right");
+        let forbidden = outcome(forbidden.into());
+        assert_eq!(forbidden.code, Some(Code::ChangeForbidden));
     }
 
     #[test]

@@ -144,6 +144,7 @@ mod tests {
             }],
             verified: false,
         };
+        assert_eq!(end(&outcome.steps[0]), "unknown: scale deployment/web");
         let shown = self::outcome(&outcome);
         assert!(
             shown.starts_with("unknown  scale deployment/web"),
