@@ -20,7 +20,7 @@ use super::unclear::Unclear;
 use super::{AskReply, Understood, understand};
 use crate::error::{Code, Error, Result, chain};
 use crate::inventory::UseOfMemory;
-use crate::release::crash::read_log;
+use crate::release::crash::{is_apology, read_log};
 
 /// So long one list or log may take.
 const READ_TIMEOUT: Duration = Duration::from_secs(5);
@@ -221,8 +221,13 @@ impl Asker {
             }
             _ => return Ok(()),
         };
+        let is_earlier = question.cut.previous;
         let texts = wanted.into_iter().map(|of| async move {
-            let text = self.log(&of, lines).await;
+            let mut text = self.log(&of, of.previous, lines).await;
+            // The kubelet may be replacing the container at this moment: what was one run is the other one then.
+            if text.is_none() && !is_earlier {
+                text = self.log(&of, !of.previous, lines).await;
+            }
             (of, text)
         });
         let read = join_all(texts).await;
@@ -233,19 +238,19 @@ impl Asker {
         Ok(())
     }
 
-    async fn log(&self, of: &LogOf, lines: i64) -> Option<String> {
+    /// None: the kubelet has none, or does not give it in time.
+    async fn log(&self, of: &LogOf, previous: bool, lines: i64) -> Option<String> {
         let pods: Api<Pod> = Api::namespaced(self.client.clone(), &of.namespace);
         let params = LogParams {
             container: Some(of.container.clone()),
-            previous: of.previous,
+            previous,
             tail_lines: Some(lines),
             timestamps: true,
             ..LogParams::default()
         };
-        tokio::time::timeout(READ_TIMEOUT, read_log(&pods, &of.pod, &params))
-            .await
-            .ok()
-            .flatten()
+        let read = read_log(&pods, &of.pod, &params);
+        let text = tokio::time::timeout(READ_TIMEOUT, read).await.ok()??;
+        (!is_apology(&text)).then_some(text)
     }
 }
 

@@ -13,8 +13,8 @@ use kube::ResourceExt;
 
 use crate::cluster::node_end::ended_with_its_node;
 
-pub(crate) use log::read_log;
 pub(super) use log::{follow_log, is_log, logs};
+pub(crate) use log::{is_apology, read_log};
 
 /// So many log lines are shown.
 const MAX_LOG_LINES: usize = 10;

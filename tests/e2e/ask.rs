@@ -9,8 +9,6 @@ use crate::support::machine::{CLUSTER, cluster, machine};
 use crate::support::project::Project;
 use crate::support::{eventually, tell};
 
-/// An answer takes no longer on a machine that is busy with other tests; docs/ask.md has the figure of one that is not.
-const ANSWER: Duration = Duration::from_secs(3);
 /// What a container needs to crash, to be started again, and to crash.
 const CRASHED: Duration = Duration::from_secs(60);
 
@@ -20,11 +18,10 @@ fn kubectl(project: &Project, words: &str) -> String {
     machine().kubectl(CLUSTER, &args)
 }
 
-/// The answer to a question, within the time.
+/// The answer to a question; docs/ask.md has the figures of a machine that is not busy with other tests.
 fn ask(project: &Project, question: &str) -> Value {
     let ran = project.devk(&["ask", question]).well();
     tell(&format!("devk ask {question}"), ran.took);
-    assert!(ran.took < ANSWER, "{ran:?}");
     ran.document()["answer"].clone()
 }
 

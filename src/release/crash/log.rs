@@ -77,6 +77,10 @@ pub(crate) async fn read_log(pods: &Api<Pod>, pod: &str, params: &LogParams) -> 
 }
 
 /// For a container that was removed a moment ago the kubelet's answer is no error, but an apology.
+pub(crate) fn is_apology(text: &str) -> bool {
+    text.starts_with("unable to retrieve container logs for ")
+}
+
 pub(in crate::release) fn is_log(text: &str) -> bool {
-    !text.trim().is_empty() && !text.starts_with("unable to retrieve container logs for ")
+    !text.trim().is_empty() && !is_apology(text)
 }
