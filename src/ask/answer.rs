@@ -90,11 +90,14 @@ impl Question {
     /// # Errors
     /// Names that mean nothing, and conditions that say nothing about the objects.
     pub(super) fn answer(&self, snapshot: &ClusterSnapshot) -> Result<AskAnswer, Unclear> {
-        if let Some((_, why)) = snapshot
-            .unread
-            .iter()
-            .find(|(kind, _)| self.kinds.contains(kind))
-        {
+        let needed = self.needs();
+        let is_needed = |kind: &AskedKind| {
+            let named = self.names.iter().any(|name| name.kind == Some(*kind));
+            let is_asked = self.kinds.contains(kind) || named;
+            is_asked || needed.as_ref().is_some_and(|kinds| kinds.contains(kind))
+        };
+        let mut unread = snapshot.unread.iter();
+        if let Some((_, why)) = unread.find(|(kind, _)| is_needed(kind)) {
             return Err(Unclear::unread(why));
         }
         use super::answers::{

@@ -37,10 +37,7 @@ impl Question {
             "newest or oldest",
         )?;
         takes(
-            matches!(
-                asked,
-                AskedFor::Logs | AskedFor::Events | AskedFor::Changed | AskedFor::Why
-            ),
+            matches!(asked, AskedFor::Logs | AskedFor::Events | AskedFor::Changed),
             cut.since.is_some(),
             "a time",
         )?;
@@ -122,6 +119,10 @@ impl Question {
         {
             return None;
         }
+        // A pod is called by its workload.
+        if self.names.iter().any(|name| name.kind == Some(Pod)) {
+            return None;
+        }
         let mut kinds = self.kinds.clone();
         kinds.extend(self.names.iter().filter_map(|name| name.kind));
         for kind in kinds.clone() {
@@ -130,6 +131,7 @@ impl Question {
                 Deployment => vec![Pod, ReplicaSet],
                 StatefulSet | DaemonSet | Job => vec![Pod, ReplicaSet],
                 CronJob => vec![Pod, Job],
+                ReplicaSet => vec![Pod],
                 Service => vec![Pod, EndpointSlice],
                 AskedKind::DisruptionBudget | AskedKind::NetworkPolicy | Node | Namespace => {
                     vec![Pod]

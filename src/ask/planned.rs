@@ -56,6 +56,12 @@ impl ChangeRequest {
             wants_yes: false,
         };
         question.place_is_there(&snapshot.namespaces())?;
+        // A name that one object has may be that of another one, too.
+        let kinds = kinds_of(&action);
+        let mut unread = snapshot.unread.iter();
+        if let Some((_, why)) = unread.find(|(kind, _)| kinds.contains(kind)) {
+            return Err(Unclear::unread(why));
+        }
         let mut steps = vec![];
         for name in &self.names {
             let object = one(&question, name, &action, snapshot)?;

@@ -239,15 +239,15 @@ impl Reading {
                 .or_else(|| step("namespace {word}"))
                 .or_else(|| step("-n {word}"))
             {
-                self.namespace = here.get(count - 1).map(|token| token.text.clone());
+                self.place(&here[count - 1]);
                 at += count;
             } else if let Some(count) = step("in [the] {word} namespace") {
-                self.namespace = here.get(count - 2).map(|token| token.text.clone());
+                self.place(&here[count - 2]);
                 at += count;
             } else if word == "to"
                 && let Some(count) = step("to revision {number}")
             {
-                self.revision = here.get(2).and_then(|token| token.text.parse().ok());
+                self.to_revision(&here[count - 1]);
                 at += count;
             } else if let (true, Some(next)) = (matches!(word, "to" | "by" | "="), next) {
                 self.value(word, next, planned);
@@ -258,31 +258,28 @@ impl Reading {
                     None => kind = Some(asked),
                 }
                 at += 1;
-            } else if !here[0].is_quoted
-                && matches!(
-                    word,
-                    "the"
-                        | "of"
-                        | "for"
-                        | "and"
-                        | "replicas"
-                        | "replica"
-                        | "instances"
-                        | "pods"
-                        | "please"
-                        | "called"
-                        | "named"
-                        | "version"
-                        | "my"
-                        | "our"
-                        | "its"
-                )
-            {
+            } else if !here[0].is_quoted && is_filler(word, planned) {
                 at += 1;
             } else {
                 self.name(&here[0], kind.take());
                 at += 1;
             }
+        }
+    }
+
+    /// One namespace is for all names.
+    fn place(&mut self, token: &QuestionWord) {
+        match &self.namespace {
+            Some(other) if *other != token.text => self.unknown.push(token.text.clone()),
+            _ => self.namespace = Some(token.text.clone()),
+        }
+    }
+
+    fn to_revision(&mut self, token: &QuestionWord) {
+        let revision = number(&token.lower).and_then(|number| u64::try_from(number).ok());
+        match revision.filter(|_| self.revision.is_none()) {
+            Some(revision) => self.revision = Some(revision),
+            None => self.unknown.push(token.text.clone()),
         }
     }
 
@@ -303,6 +300,10 @@ impl Reading {
         let digits = number(&token.lower).map(|number| number.to_string());
         let text = digits.unwrap_or_else(|| token.text.clone());
         match planned {
+            // One value is for all names: `scale web to 3 and api to 5` are two requests.
+            _ if self.count.is_some() || self.image.is_some() => {
+                self.unknown.push(token.text.clone());
+            }
             Some(Planned::Scale) => {
                 let sign = if self.is_down { '-' } else { '+' };
                 let is_signed = text.starts_with(['+', '-', 'x']) || text.ends_with('%');
@@ -339,6 +340,19 @@ impl Reading {
             Planned::Delete => Some(ChangeAction::Delete(Delete {})),
         }
     }
+}
+
+/// Words that say nothing of what is changed, or to what.
+fn is_filler(word: &str, planned: Option<Planned>) -> bool {
+    let of_verb: &[&str] = match planned {
+        Some(Planned::Scale) => &["replicas", "replica", "instances", "pods"],
+        Some(Planned::SetImage) => &["version"],
+        _ => &[],
+    };
+    let fillers = [
+        "the", "of", "for", "and", "please", "called", "named", "my", "our", "its",
+    ];
+    fillers.contains(&word) || of_verb.contains(&word)
 }
 
 #[cfg(test)]
@@ -399,6 +413,32 @@ mod tests {
                 .namespace
                 .as_deref(),
             Some("shop")
+        );
+    }
+
+    #[test]
+    fn what_a_plan_would_not_have_is_told() {
+        for (text, unknown) in [
+            ("scale web to 3 and api to 5", "5"),
+            ("set image of web to a:1 and api to b:2", "b:2"),
+            (
+                "restart web in namespace shop and api in namespace batch",
+                "batch",
+            ),
+            ("roll back api to revision 2 to revision 3", "3"),
+            ("roll back api to revision -1", "-1"),
+        ] {
+            assert_eq!(
+                ChangeRequest::of(text).unwrap().unknown,
+                [unknown],
+                "{text}"
+            );
+        }
+        let back = Some(ChangeAction::RollBack(RollBack { revision: Some(2) }));
+        assert_eq!(action("roll back api to revision two"), back);
+        assert_eq!(
+            names("delete the replicas of deployment web"),
+            ["replicas", "web"]
         );
     }
 

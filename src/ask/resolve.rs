@@ -253,7 +253,9 @@ fn ends_in(seen: &SeenObject<'_>, text: &str) -> bool {
         seen.kind,
         AskedKind::Pod | AskedKind::ReplicaSet | AskedKind::Job
     ) && seen.controller().is_some();
+    let is_number = text.bytes().all(|byte| byte.is_ascii_digit());
     !is_made
+        && !is_number
         && seen
             .name()
             .strip_suffix(text)

@@ -309,6 +309,16 @@ impl QuestionDraft {
         let Some(since) = self.cut.since.take() else {
             return Ok(());
         };
+        use Condition::{CpuOver, MemoryOver, OnNode, ReplicasOver, RestartsOver};
+        let is_of_now = |condition: &Condition| {
+            matches!(
+                condition,
+                CpuOver(_) | MemoryOver(_) | OnNode(_) | ReplicasOver(_) | RestartsOver(_)
+            )
+        };
+        if self.conditions.iter().any(is_of_now) {
+            return Err(Unclear::unfitting("a time", "figures and places of now"));
+        }
         let states: Vec<_> = self.states().collect();
         let is_end = |state: &AskedState| {
             matches!(

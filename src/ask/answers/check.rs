@@ -85,6 +85,13 @@ fn of_kinds(question: &Question, snapshot: &ClusterSnapshot) -> Result<AskAnswer
     answer.count = Some(fitting.len());
     answer.text = match others.len() {
         _ if all.is_empty() => format!("There are {}.", counted(question, 0)),
+        0 if fitting.is_empty() => {
+            format!(
+                "There are {}{}.",
+                counted(question, 0),
+                conditions(question)
+            )
+        }
         0 => format!(
             "Yes: {}{}, and no other.",
             counted(question, fitting.len()),

@@ -102,23 +102,19 @@ fn mentions(
     snapshot: &ClusterSnapshot,
 ) -> Vec<(String, String)> {
     let is_here = user.namespace() == service.namespace();
-    let names = |value: &str| names_host(value, service, is_here);
+    let host = |value: &str| host_in(value, service, is_here);
     let mut found = vec![];
     for container in user.containers() {
         for variable in items(&container["env"]) {
-            let value = text(&variable["value"]);
-            if names(&value) {
-                found.push((
-                    format!("variable {}", text(&variable["name"])),
-                    without_password(&value),
-                ));
+            if let Some(host) = host(&text(&variable["value"])) {
+                found.push((format!("variable {}", text(&variable["name"])), host));
             }
         }
         let words: Vec<_> = items(&container["command"])
             .chain(items(&container["args"]))
             .map(text)
             .collect();
-        if words.iter().any(|word| names(word)) {
+        if words.iter().any(|word| host(word).is_some()) {
             found.push((
                 format!("command of {}", text(&container["name"])),
                 String::new(),
@@ -132,40 +128,39 @@ fn mentions(
         if super::super::facts::uses(user, ConfigMap, map.name()).is_empty() {
             continue;
         }
-        let entries = texts(&map.value["data"])
-            .into_iter()
-            .filter(|(_, value)| names(value));
-        found.extend(entries.map(|(key, value)| {
-            let shown = if value.lines().count() == 1 {
-                without_password(&value)
-            } else {
-                String::new()
-            };
-            (format!("ConfigMap {}, key {key}", map.name()), shown)
+        let entries = texts(&map.value["data"]).into_iter();
+        found.extend(entries.filter_map(|(key, value)| {
+            Some((
+                format!("ConfigMap {}, key {key}", map.name()),
+                host(&value)?,
+            ))
         }));
     }
     found
 }
 
-/// Whether a text has the Service's name as a whole host: `redis`, `redis.shop`, `redis.shop.svc`.
-fn names_host(text: &str, service: SeenObject<'_>, is_here: bool) -> bool {
+/// The Service's name as a whole host in a text, with its port: `redis`, `redis.shop:6379`. The rest of the text may be a
+/// secret.
+fn host_in(text: &str, service: SeenObject<'_>, is_here: bool) -> Option<String> {
     let is_part = |c: char| c.is_ascii_alphanumeric() || c == '-' || c == '.';
-    text.split(|c: char| !is_part(c)).any(|word| {
+    let is_service = |word: &&str| {
         let mut parts = word.split('.');
         let name = parts.next() == Some(service.name());
         match parts.next() {
             None => name && is_here,
             Some(namespace) => name && namespace == service.namespace(),
         }
+    };
+    // The last one: the first may be the scheme of a URL.
+    let word = text.rsplit(|c: char| !is_part(c)).find(is_service)?;
+    let end = word.as_ptr() as usize - text.as_ptr() as usize + word.len();
+    let behind = text[end..].strip_prefix(':').unwrap_or_default();
+    let digits = behind.find(|c: char| !c.is_ascii_digit());
+    let port = &behind[..digits.unwrap_or(behind.len())];
+    Some(match port {
+        "" => word.to_owned(),
+        port => format!("{word}:{port}"),
     })
-}
-
-/// A URL without what stands before the `@`.
-fn without_password(value: &str) -> String {
-    match (value.split_once("://"), value.rfind('@')) {
-        (Some((scheme, _)), Some(at)) => format!("{scheme}://…@{}", &value[at + 1..]),
-        _ => value.to_owned(),
-    }
 }
 
 fn hidden_sources(user: SeenObject<'_>) -> usize {
@@ -206,20 +201,22 @@ mod tests {
             kind: Service,
             value: &value,
         };
-        for text in [
-            "redis://redis:6379/0",
-            "redis.shop.svc:6379",
-            "nc -z redis 6379",
-            "redis.shop",
+        let host = |text: &str, is_here| host_in(text, service, is_here);
+        for (text, found) in [
+            ("redis://app:hunter2@redis:6379/0", "redis:6379"),
+            ("Server=redis;Password=hunter2", "redis"),
+            (
+                "redis.shop.svc:6379,password=hunter2",
+                "redis.shop.svc:6379",
+            ),
+            ("nc -z redis 6379", "redis"),
+            ("redis.shop", "redis.shop"),
+            ("redis:6379é", "redis:6379"),
         ] {
-            assert!(names_host(text, service, true), "{text}");
+            assert_eq!(host(text, true).as_deref(), Some(found), "{text}");
         }
-        assert!(!names_host("redis-exporter:9121", service, true));
-        assert!(!names_host("redis", service, false));
-        assert!(!names_host("redis.other.svc", service, true));
-        assert_eq!(
-            without_password("amqp://user:secret@queue:5672"),
-            "amqp://…@queue:5672"
-        );
+        assert_eq!(host("redis-exporter:9121", true), None);
+        assert_eq!(host("redis", false), None);
+        assert_eq!(host("redis.other.svc", true), None);
     }
 }

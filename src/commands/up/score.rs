@@ -108,8 +108,8 @@ async fn judged(
     };
     let report = check::judge(&facts, judgement);
     let mut history = ChartHistory::of_installed(&context.paths, project, release);
-    history.add(&report, jiff::Timestamp::now())?;
-    Ok(told(&release.name, &history.entries))
+    let is_new = history.add(&report, jiff::Timestamp::now())?;
+    Ok(told(&release.name, &history.entries).filter(|_| is_new))
 }
 
 fn told(release: &str, entries: &[HistoryEntry]) -> Option<String> {

@@ -199,10 +199,11 @@ impl Ran {
         self.end_of(step)["status"].as_str().unwrap().to_owned()
     }
 
-    /// The only error that it ended with.
+    /// The only error that it ended with; warnings come before it.
     pub(crate) fn error(&self) -> Value {
+        let last = self.stderr.trim().lines().last().unwrap_or_default();
         let document: Value =
-            serde_json::from_str(self.stderr.trim()).unwrap_or_else(|e| panic!("{e}; {self:?}"));
+            serde_json::from_str(last).unwrap_or_else(|e| panic!("{e}; {self:?}"));
         let errors = document["errors"].as_array().unwrap();
         assert_eq!(errors.len(), 1, "one error; {self:?}");
         errors[0].clone()
