@@ -247,7 +247,7 @@ impl Reading {
             } else if word == "to"
                 && let Some(count) = step("to revision {number}")
             {
-                self.to_revision(&here[count - 1]);
+                self.back_to(&here[count - 1]);
                 at += count;
             } else if let (true, Some(next)) = (matches!(word, "to" | "by" | "="), next) {
                 self.value(word, next, planned);
@@ -275,7 +275,7 @@ impl Reading {
         }
     }
 
-    fn to_revision(&mut self, token: &QuestionWord) {
+    fn back_to(&mut self, token: &QuestionWord) {
         let revision = number(&token.lower).and_then(|number| u64::try_from(number).ok());
         match revision.filter(|_| self.revision.is_none()) {
             Some(revision) => self.revision = Some(revision),

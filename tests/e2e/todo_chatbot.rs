@@ -35,9 +35,17 @@ impl User {
 
     /// The reply, and the tools that were called for it.
     fn say(&self, text: &str) -> (String, Value) {
-        let reply = self
-            .ask("POST", "/messages", Some(&json!({ "text": text })))
-            .json();
+        let message = json!({ "text": text });
+        let mut reply = Value::Null;
+        // The backend asks the tools' server by its Service, which kube-proxy follows some seconds after the pod is Ready.
+        eventually("the backend does not reach its tools", SOON, || {
+            let answer = self.ask("POST", "/messages", Some(&message));
+            let is_reached = answer.status != 500;
+            if is_reached {
+                reply = answer.json();
+            }
+            is_reached
+        });
         (
             reply["text"].as_str().unwrap().to_owned(),
             reply["tools"].clone(),
