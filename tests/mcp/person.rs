@@ -1,5 +1,6 @@
 //! `devk approve` on a real terminal (that of `script`), and without one.
 
+use std::io::{Read, Write};
 use std::path::Path;
 use std::process::{Command, Stdio};
 
@@ -37,18 +38,35 @@ fn on_terminal(dir: &Path, id: &str, answer: &str) -> String {
     let program = devk(dir);
     let line = format!("{} approve {id}", program.get_program().display());
     let mut command = Command::new("script");
-    command.args(["--quiet", "--return", "--command", &line, "/dev/null"]);
+    command.args([
+        "--quiet",
+        "--flush",
+        "--return",
+        "--command",
+        &line,
+        "/dev/null",
+    ]);
     command
         .current_dir(dir)
         .env("HOME", dir)
         .stdin(Stdio::piped())
         .stdout(Stdio::piped());
     let mut child = command.spawn().unwrap();
-    let mut stdin = child.stdin.take().unwrap();
-    std::io::Write::write_all(&mut stdin, format!("{answer}\n").as_bytes()).unwrap();
-    let output = child.wait_with_output().unwrap();
-    drop(stdin);
-    String::from_utf8_lossy(&output.stdout).into_owned()
+    let mut keyboard = child.stdin.take().unwrap();
+    let mut screen = child.stdout.take().unwrap();
+    let (mut seen, mut part) = (String::new(), [0; 4096]);
+    // What is typed before the question is no answer to it.
+    while !seen.contains("[y/N]") {
+        let read = screen.read(&mut part).unwrap();
+        assert!(read > 0, "{seen}");
+        seen += &String::from_utf8_lossy(&part[..read]);
+    }
+    keyboard
+        .write_all(format!("{answer}\n").as_bytes())
+        .unwrap();
+    screen.read_to_string(&mut seen).unwrap();
+    child.wait().unwrap();
+    seen
 }
 
 #[test]
