@@ -483,12 +483,7 @@ mod tests {
     #[tokio::test]
     async fn what_changes_made_goes_even_if_the_namespace_of_the_project_is_gone() {
         let program = Program::new("kind", &[], "exit 1");
-        let paths = Paths {
-            state: program.state(),
-            cache: program.state(),
-            data: program.state(),
-            scratch: None,
-        };
+        let paths = Paths::all_at(&program.state());
         pinned(&paths, true);
         let engine = program.engine_that(|_, _| Value::Null).await;
         let project = project(&paths);
@@ -523,12 +518,7 @@ mod tests {
         delete: bool,
     ) -> (Result<Ending, Errors>, Vec<String>) {
         let program = Program::new("kind", &[], "exit 1");
-        let paths = Paths {
-            state: program.state(),
-            cache: program.state(),
-            data: program.state(),
-            scratch: None,
-        };
+        let paths = Paths::all_at(&program.state());
         pinned(&paths, created);
         let node = |name: &str, role: &str, running: bool| {
             let labels = json!({"io.x-k8s.kind.cluster": "devk", "io.x-k8s.kind.role": role});

@@ -384,13 +384,7 @@ mod tests {
         }
 
         fn paths(&self) -> Paths {
-            let [state, cache, data] = ["s", "c", "d"].map(|name| self.path(name));
-            Paths {
-                state,
-                cache,
-                data,
-                scratch: None,
-            }
+            Paths::below(&self.path("devk"))
         }
 
         async fn read(&mut self) -> Project {

@@ -44,6 +44,26 @@ impl Paths {
         })
     }
 
+    /// All of them below one folder, for a devk that shall reach nothing else, as in tests.
+    pub fn below(folder: &Path) -> Self {
+        Self {
+            state: folder.join("state"),
+            cache: folder.join("cache"),
+            data: folder.join("data"),
+            scratch: None,
+        }
+    }
+
+    /// One folder as all of them, for a devk as in [`Self::below`].
+    pub fn all_at(folder: &Path) -> Self {
+        Self {
+            state: folder.to_owned(),
+            cache: folder.to_owned(),
+            data: folder.to_owned(),
+            scratch: None,
+        }
+    }
+
     /// The folder of one project's state.
     pub fn project(&self, id: &str) -> PathBuf {
         let state = self.scratch.as_ref().unwrap_or(&self.state);

@@ -9,12 +9,7 @@ use super::record::time;
 use super::*;
 
 fn paths(dir: &Path) -> Paths {
-    Paths {
-        state: dir.to_owned(),
-        cache: dir.to_owned(),
-        data: dir.to_owned(),
-        scratch: None,
-    }
+    Paths::all_at(dir)
 }
 
 fn log(dir: &Path) -> AuditLog {

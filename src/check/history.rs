@@ -232,12 +232,7 @@ mod tests {
     use crate::config::CheckConfig;
 
     fn paths(dir: &Path) -> Paths {
-        Paths {
-            state: dir.to_owned(),
-            cache: dir.to_owned(),
-            data: dir.to_owned(),
-            scratch: None,
-        }
+        Paths::all_at(dir)
     }
 
     fn report(version: &str) -> ChartReport {

@@ -366,12 +366,7 @@ mod tests {
     use super::*;
 
     fn paths(program: &Program) -> Paths {
-        Paths {
-            state: program.state(),
-            cache: program.state(),
-            data: program.state(),
-            scratch: None,
-        }
+        Paths::all_at(&program.state())
     }
 
     fn kubeconfig(server: &str, token: &str) -> String {

@@ -139,12 +139,7 @@ mod tests {
     #[test]
     fn auto_is_what_devk_has_pinned_else_what_is_installed() {
         let program = Program::new("k3d", &[], "");
-        let paths = Paths {
-            state: program.state(),
-            cache: program.state(),
-            data: program.state(),
-            scratch: None,
-        };
+        let paths = Paths::all_at(&program.state());
         let preferring = |prefer| {
             let mut config = ClusterConfig {
                 auto: true,
@@ -178,12 +173,7 @@ mod tests {
     #[test]
     fn what_is_not_auto_is_as_it_was_asked_for() {
         let program = Program::new("k3d", &[], "");
-        let paths = Paths {
-            state: program.state(),
-            cache: program.state(),
-            data: program.state(),
-            scratch: None,
-        };
+        let paths = Paths::all_at(&program.state());
         let mut config = ClusterConfig::new(Provider::Kind, "devk");
         resolve_provider(&mut config, &paths, &program.environment());
         assert_eq!(config.provider, Provider::Kind);

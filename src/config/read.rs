@@ -338,12 +338,7 @@ mod tests {
             profile: None,
         };
         let below = |name: &str| dir.path().join(name);
-        let paths = Paths {
-            state: below("s"),
-            cache: below("c"),
-            data: below("d"),
-            scratch: None,
-        };
+        let paths = Paths::below(dir.path());
         let text = "name: shop\nimages:\n  api: {context: ./gone}\nreleases:\n  - {name: shop, chart: ./gone}\n";
         std::fs::write(below(FILE), text).unwrap();
         assert!(load(&source, &paths).is_err());

@@ -405,16 +405,7 @@ mod tests {
 
     /// A supervisor whose loop runs.
     fn supervisor(state: &Path) -> Supervisor {
-        let [state, cache, data] = ["state", "cache", "data"].map(|folder| state.join(folder));
-        let (supervisor, controller) = Supervisor::new(
-            "shop",
-            Paths {
-                state,
-                cache,
-                data,
-                scratch: None,
-            },
-        );
+        let (supervisor, controller) = Supervisor::new("shop", Paths::below(state));
         tokio::spawn(controller.run());
         supervisor
     }

@@ -242,12 +242,7 @@ mod tests {
     #[tokio::test]
     async fn a_cluster_on_another_engine_is_not_gone() {
         let program = Program::new("kind", &[], "exit 1");
-        let paths = Paths {
-            state: program.state(),
-            cache: program.state(),
-            data: program.state(),
-            scratch: None,
-        };
+        let paths = Paths::all_at(&program.state());
         for (name, engine) in [("here", ENGINE), ("elsewhere", "e0")] {
             let dir = paths.cluster(name);
             std::fs::create_dir_all(&dir).unwrap();

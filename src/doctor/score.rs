@@ -78,12 +78,7 @@ mod tests {
 
     fn chart(scores: &[u8]) -> ScoredChart {
         let dir = tempfile::tempdir().unwrap();
-        let paths = Paths {
-            state: dir.path().to_owned(),
-            cache: dir.path().to_owned(),
-            data: dir.path().to_owned(),
-            scratch: None,
-        };
+        let paths = Paths::all_at(dir.path());
         let mut history = ChartHistory::open(&paths, dir.path(), "shop");
         history.entries = scores
             .iter()

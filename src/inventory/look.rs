@@ -352,12 +352,7 @@ mod tests {
         let environment: Environment =
             serde_json::from_value(serde_json::json!({ "DOCKER_HOST": host })).unwrap();
         let dir = tempfile::tempdir().unwrap();
-        let paths = Paths {
-            state: dir.path().to_owned(),
-            cache: dir.path().to_owned(),
-            data: dir.path().to_owned(),
-            scratch: None,
-        };
+        let paths = Paths::all_at(dir.path());
         std::fs::create_dir_all(dir.path().join("clusters/devk")).unwrap();
         let since = Instant::now();
         let patience = Duration::from_millis(300);

@@ -69,12 +69,7 @@ mod tests {
     fn a_project_is_on_the_cluster_that_its_file_names_and_nowhere_by_a_file_of_another_name() {
         let dir = tempfile::tempdir().unwrap();
         let below = |name: &str| dir.path().join(name);
-        let paths = Paths {
-            state: below("state"),
-            cache: below("cache"),
-            data: below("data"),
-            scratch: None,
-        };
+        let paths = Paths::below(dir.path());
         let root = below("shop");
         std::fs::create_dir(&root).unwrap();
         std::fs::create_dir(below("empty")).unwrap();

@@ -211,12 +211,7 @@ mod tests {
     use super::*;
 
     fn paths(dir: &Path) -> Paths {
-        Paths {
-            state: dir.join("state"),
-            cache: dir.join("cache"),
-            data: dir.join("data"),
-            scratch: None,
-        }
+        Paths::below(dir)
     }
 
     fn subject(project: &str) -> ApprovalSubject {

@@ -314,12 +314,7 @@ mod tests {
         let environment = variables
             .iter()
             .map(|(name, value)| ((*name).to_owned(), (*value).to_owned()));
-        let paths = Paths {
-            state: folder.join("state"),
-            cache: folder.join("cache"),
-            data: folder.join("data"),
-            scratch: None,
-        };
+        let paths = Paths::below(folder);
         Mask::gather(&[folder], &paths, &environment.collect())
     }
 

@@ -38,12 +38,7 @@ impl Client {
         let path = dir.path().join("program");
         std::fs::write(&path, format!("#!/bin/sh\n{script}\n")).unwrap();
         std::fs::set_permissions(&path, std::fs::Permissions::from_mode(0o755)).unwrap();
-        let paths = Paths {
-            state: dir.path().join("state"),
-            cache: dir.path().join("cache"),
-            data: dir.path().join("data"),
-            scratch: None,
-        };
+        let paths = Paths::below(dir.path());
         let source = Source {
             dir: folder.clone(),
             file: None,
@@ -371,12 +366,7 @@ async fn without_a_question_in_the_client_a_person_approves_on_a_terminal() {
         code(&client.ask("down", again.clone()).await),
         "approval.needed"
     );
-    let paths = Paths {
-        state: client.dir.path().join("state"),
-        cache: client.dir.path().join("cache"),
-        data: client.dir.path().join("data"),
-        scratch: None,
-    };
+    let paths = Paths::below(client.dir.path());
     super::approval::approve(&paths, super::approval::find(&paths, &id).unwrap()).unwrap();
     let done = client.ask("down", again.clone()).await;
     assert_eq!(done["isError"], false, "{done}");

@@ -361,12 +361,7 @@ pub(super) mod fixture {
     }
 
     pub(in super::super) fn paths(root: &Path) -> Paths {
-        Paths {
-            state: root.join("state"),
-            cache: root.join("cache"),
-            data: root.join("data"),
-            scratch: None,
-        }
+        Paths::below(root)
     }
 }
 

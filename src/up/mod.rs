@@ -242,13 +242,7 @@ mod tests {
     #[tokio::test]
     async fn a_record_that_cannot_be_read_is_a_failed_step_and_no_end_of_all_that_was_done() {
         let dir = tempfile::tempdir().unwrap();
-        let [state, cache, data] = ["state", "cache", "data"].map(|folder| dir.path().join(folder));
-        let paths = Paths {
-            state,
-            cache,
-            data,
-            scratch: None,
-        };
+        let paths = Paths::below(dir.path());
         let reporter = Reporter::default();
         let mut failed = vec![];
         let mut events = reporter.subscribe();

@@ -28,22 +28,19 @@ pub(crate) fn facts(chart: &str) -> ChartFacts {
 }
 
 pub(crate) fn facts_of(folder: &Path) -> ChartFacts {
+    let chart = CheckedChart::Folder(folder.to_owned());
+    with_gatherer(async |gatherer| gatherer.facts(&chart).await.unwrap())
+}
+
+/// Works with the real helm and folders of its own.
+pub(crate) fn with_gatherer<T>(work: impl AsyncFnOnce(&ChartGatherer<'_>) -> T) -> T {
     let home = tempfile::tempdir().unwrap();
-    let below = |name: &str| home.path().join(name);
-    let paths = Paths {
-        state: below("state"),
-        cache: below("cache"),
-        data: below("data"),
-        scratch: None,
-    };
+    let paths = Paths::below(home.path());
     let environment = Environment::of_process();
     let runtime = tokio::runtime::Runtime::new().unwrap();
     runtime.block_on(async {
-        let gatherer = ChartGatherer::new(None, &paths, &environment)
-            .await
-            .unwrap();
-        let chart = CheckedChart::Folder(folder.to_owned());
-        gatherer.facts(&chart).await.unwrap()
+        let gatherer = ChartGatherer::new(None, &paths, &environment).await;
+        work(&gatherer.unwrap()).await
     })
 }
 

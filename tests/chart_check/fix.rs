@@ -5,34 +5,17 @@ use std::collections::BTreeSet;
 use std::fmt::Write as _;
 use std::path::Path;
 
-use devk::check::{
-    ChartFix, ChartFixer, ChartGatherer, CheckedChart, FixFigures, Judgement, rules,
-};
+use devk::check::{ChartFix, ChartFixer, CheckedChart, FixFigures, Judgement, rules};
 use devk::config::CheckConfig;
-use devk::environment::Environment;
-use devk::paths::Paths;
 
-use super::case::{Case, TODAY, all_rules, facts, folder};
+use super::case::{Case, TODAY, all_rules, facts, folder, with_gatherer};
 use super::cases::CASES;
 
 /// What `--fix` makes of a chart.
 fn fixed(chart: &Path, config: &CheckConfig, figures: &FixFigures) -> ChartFix {
-    let home = tempfile::tempdir().unwrap();
-    let below = |name: &str| home.path().join(name);
-    let paths = Paths {
-        state: below("state"),
-        cache: below("cache"),
-        data: below("data"),
-        scratch: None,
-    };
-    let environment = Environment::of_process();
-    let runtime = tokio::runtime::Runtime::new().unwrap();
-    runtime.block_on(async {
-        let gatherer = ChartGatherer::new(None, &paths, &environment)
-            .await
-            .unwrap();
+    with_gatherer(async |gatherer| {
         let fixer = ChartFixer {
-            gatherer: &gatherer,
+            gatherer,
             chart: &CheckedChart::Folder(chart.to_owned()),
             judgement: Judgement {
                 config,

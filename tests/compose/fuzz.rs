@@ -233,13 +233,7 @@ fn any_devk_yaml() {
         }],
         ..Case::default()
     };
-    let paths = ["state", "cache", "data"].map(|name| parent.path().join(name));
-    let paths = Paths {
-        state: paths[0].clone(),
-        cache: paths[1].clone(),
-        data: paths[2].clone(),
-        scratch: None,
-    };
+    let paths = Paths::below(parent.path());
     let others = [demo.clone()];
     let text = prop_oneof![
         edits().prop_map(move |edits| edited(&demo, &edits, &others).files.remove(0).text),

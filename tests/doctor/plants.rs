@@ -214,12 +214,7 @@ pub(crate) const PLANTS: &[Plant] = &[
                 chart: String::new(),
                 traits: [].into(),
             };
-            let paths = Paths {
-                state: dir.to_owned(),
-                cache: dir.to_owned(),
-                data: dir.to_owned(),
-                scratch: None,
-            };
+            let paths = Paths::all_at(dir);
             let mut history = ChartHistory::open(&paths, dir, "demo");
             let installed = ChartHistory::open(&paths, dir, "demo");
             history.entries = vec![check(95), check(90)];

@@ -68,13 +68,7 @@ impl World {
     }
 
     pub(crate) fn paths(&self) -> Paths {
-        let dir = |name: &str| self.dir.path().join(name);
-        Paths {
-            state: dir("state"),
-            cache: dir("cache"),
-            data: dir("data"),
-            scratch: None,
-        }
+        Paths::below(self.dir.path())
     }
 
     /// Adds a Compose service.

@@ -118,12 +118,7 @@ impl Bench {
 
     fn paths(&self) -> Paths {
         let root = self.dir.path();
-        Paths {
-            state: root.join("state"),
-            cache: root.join("cache"),
-            data: root.join("data"),
-            scratch: None,
-        }
+        Paths::below(root)
     }
 
     async fn render(&self) -> Result<Rendered, Error> {

@@ -62,19 +62,13 @@ mod tests {
         std::fs::write(dir.path().join("Chart.yaml"), "name: a\n").unwrap();
         let text = "name: shop\nreleases: [{name: a, chart: .}]\n";
         let project = read_text(text, &dir.path().join("devk.yaml")).unwrap();
-        let below = |name: &str| dir.path().join(name);
         let context = Context {
             source: Source {
                 dir: dir.path().to_owned(),
                 file: None,
                 profile: None,
             },
-            paths: Paths {
-                state: below("state"),
-                cache: below("cache"),
-                data: below("data"),
-                scratch: None,
-            },
+            paths: Paths::below(dir.path()),
             format: Format::Json,
             changes: crate::commands::recorded::RecordedChanges::default(),
         };

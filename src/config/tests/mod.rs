@@ -102,13 +102,7 @@ impl Shop {
     }
 
     fn paths(&self) -> Paths {
-        let at = |name| self.dir.path().join(name);
-        Paths {
-            state: at("state"),
-            cache: at("cache"),
-            data: at("data"),
-            scratch: None,
-        }
+        Paths::below(self.dir.path())
     }
 
     fn source(&self) -> Source {
