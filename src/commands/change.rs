@@ -107,7 +107,7 @@ pub async fn carry_out(context: &Context, request: &PlanRequest) -> Result<Exit,
         approval: Some(mask(&agreed.approval)),
         ..audited(request, Some(approved), mask)
     };
-    let recording = Recording::begin_change(context, plan)?;
+    let recording = Recording::begin_change(context, Some(agreed.project.clone()), plan)?;
     recording.around(execute_all(context, &agreed)).await
 }
 
@@ -185,7 +185,7 @@ async fn record_refusal(
     let Refusal { errors, preview } = refusal;
     let errors = unread(errors);
     let plan = |mask: &dyn Fn(&str) -> AuditText| audited(request, preview.as_ref(), mask);
-    match Recording::begin_change(context, plan) {
+    match Recording::begin_change(context, None, plan) {
         Ok(recording) => recording.around(async { Err(errors) }).await,
         Err(unwritable) => {
             ui::warning(&unwritable, context.format);

@@ -49,7 +49,7 @@ pub mod verify;
 pub mod watch;
 
 /// The context of every command.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub struct Context {
     pub source: Source,
     pub format: Format,

@@ -1,6 +1,7 @@
 //! What a command does, in the audit log: the intent before anything is done, the outcome at its end. Here and nowhere
 //! else, around every command that changes something.
 
+use std::cell::LazyCell;
 use std::future::Future;
 use std::path::Path;
 use std::sync::{Arc, Mutex};
@@ -10,14 +11,13 @@ use crate::audit::{
     AuditAct, AuditChannel, AuditCluster, AuditIntent, AuditKind, AuditLog, AuditOrigin,
     AuditOutcome, AuditProject, AuditResult, AuditText, AuditedPlan,
 };
-use crate::cluster::{pin, resolve_provider};
-use crate::config::{self, ClusterConfig, Source};
+use crate::cluster::pin;
+use crate::config::{self, ClusterConfig, Project};
 use crate::environment::Environment;
 use crate::error::{Errors, Exit, Result};
 use crate::mcp::mask::Mask;
-use crate::paths::Paths;
 use crate::session::outcome::Outcome;
-use crate::ui::{self, Format};
+use crate::ui;
 
 /// What a command line asks devk to do.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -59,10 +59,7 @@ impl RecordedChanges {
 /// A command in the log. Nothing is recorded for one that only looks.
 #[derive(Debug)]
 pub struct Recording {
-    source: Source,
-    paths: Paths,
-    format: Format,
-    changes: RecordedChanges,
+    context: Context,
     cluster: Option<ClusterConfig>,
     at_begin: Option<AuditCluster>,
     act: Mutex<Option<AuditAct>>,
@@ -76,10 +73,7 @@ impl Recording {
     /// [`crate::error::Code::AuditUnwritable`].
     pub fn begin(context: &Context, command: Option<RecordedCommand>) -> Result<Self> {
         let mut recording = Self {
-            source: context.source.clone(),
-            paths: context.paths.clone(),
-            format: context.format,
-            changes: context.changes.clone(),
+            context: context.clone(),
             cluster: None,
             at_begin: None,
             act: Mutex::default(),
@@ -87,10 +81,10 @@ impl Recording {
         let Some(command) = command else {
             return Ok(recording);
         };
-        let environment = Environment::of_process();
-        let origin = AuditOrigin::of(&environment);
+        let origin = AuditOrigin::of(&Environment::of_process());
         let is_needed = matches!(origin.through, AuditChannel::Mcp | AuditChannel::Dashboard);
-        let intent = recording.intent(command, origin, &environment);
+        let project = command.of_project.then(|| recording.project()).flatten();
+        let intent = recording.intent(command, origin, project);
         match AuditLog::of(&context.paths).intent(intent) {
             Ok(act) => recording.act = Mutex::new(Some(act)),
             Err(error) if is_needed => return Err(error),
@@ -99,13 +93,15 @@ impl Recording {
         Ok(recording)
     }
 
-    /// Records the intent of a change: its plan as `plan` gives it with the mask that takes secrets out of its texts.
-    /// Other than with [`Self::begin`] nothing is changed that cannot be recorded.
+    /// Records the intent of a change of a project, that of the folder if none is given: its plan as `plan` gives it with
+    /// the mask that takes secrets out of its texts. Other than with [`Self::begin`] nothing is changed that cannot be
+    /// recorded.
     ///
     /// # Errors
     /// [`crate::error::Code::AuditUnwritable`].
     pub fn begin_change(
         context: &Context,
+        project: Option<Project>,
         plan: impl FnOnce(&dyn Fn(&str) -> AuditText) -> AuditedPlan,
     ) -> Result<Self> {
         let mut recording = Self::begin(context, None)?;
@@ -115,9 +111,9 @@ impl Recording {
             words: vec![],
             of_project: true,
         };
-        let environment = Environment::of_process();
-        let origin = AuditOrigin::of(&environment);
-        let mut intent = recording.intent(command, origin, &environment);
+        let origin = AuditOrigin::of(&Environment::of_process());
+        let project = project.or_else(|| recording.project());
+        let mut intent = recording.intent(command, origin, project);
         let mask = recording.mask();
         let masked = |text: &str| AuditText::masked(text, |text| mask.text(text));
         intent.plan = Some(plan(&masked));
@@ -160,12 +156,17 @@ impl Recording {
         let Some(act) = act else {
             return;
         };
-        let mut outcome = outcome(&|text| self.mask().text(text));
+        let mask = LazyCell::new(|| self.mask());
+        let masked = |text: &str| mask.text(text);
+        let mut outcome = outcome(&masked);
         let now = self.cluster.as_ref().map(|cluster| self.identity(cluster));
-        outcome.diff = self.masked(&self.changes.take());
+        let changes = self.context.changes.take().into_iter();
+        outcome.diff = changes
+            .map(|what| AuditText::masked(&what, masked))
+            .collect();
         outcome.cluster = now.filter(|now| Some(now) != self.at_begin.as_ref());
         if let Err(error) = act.outcome(outcome) {
-            ui::warning(&error, self.format);
+            ui::warning(&error, self.context.format);
         }
     }
 
@@ -173,15 +174,9 @@ impl Recording {
         &mut self,
         command: RecordedCommand,
         origin: AuditOrigin,
-        environment: &Environment,
+        project: Option<Project>,
     ) -> AuditIntent {
-        let project = command
-            .of_project
-            .then(|| config::load_running(&self.source, &self.paths).ok())
-            .flatten()
-            .map(|running| running.project);
-        let project = project.map(|mut project| {
-            resolve_provider(&mut project.cluster, &self.paths, environment);
+        let project = project.map(|project| {
             self.cluster = Some(project.cluster);
             AuditProject {
                 name: project.name,
@@ -196,14 +191,21 @@ impl Recording {
             origin,
             project,
             cluster: self.at_begin.clone(),
-            folder: self.source.dir.clone(),
+            folder: self.context.source.dir.clone(),
             arguments: options.chain(self.masked(&command.words)).collect(),
             plan: None,
         }
     }
 
+    /// The project of the folder; a mistake in its devk.yaml is told by the command.
+    fn project(&self) -> Option<Project> {
+        let Context { source, paths, .. } = &self.context;
+        let running = config::load_running(source, paths).ok()?;
+        Some(self.context.settled(running.project))
+    }
+
     fn identity(&self, cluster: &ClusterConfig) -> AuditCluster {
-        let pin = pin::load(&self.paths.cluster(&cluster.folder()));
+        let pin = pin::load(&self.context.paths.cluster(&cluster.folder()));
         AuditCluster {
             name: cluster.name.clone(),
             provider: cluster.provider.word().to_owned(),
@@ -223,9 +225,7 @@ impl Recording {
     }
 
     fn mask(&self) -> Mask {
-        let beside = self.source.file.as_deref().and_then(Path::parent);
-        let folders = std::iter::once(self.source.dir.as_path()).chain(beside);
-        let folders: Vec<_> = folders.collect();
-        Mask::gather(&folders, &self.paths, &Environment::of_process())
+        let Context { source, paths, .. } = &self.context;
+        Mask::of(source, paths, &Environment::of_process())
     }
 }

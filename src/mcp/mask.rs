@@ -10,7 +10,7 @@ use base64::engine::general_purpose::STANDARD;
 use percent_encoding::{NON_ALPHANUMERIC, percent_decode_str, utf8_percent_encode};
 use serde_json::Value;
 
-use crate::config;
+use crate::config::{self, Source};
 use crate::environment::Environment;
 use crate::paths::Paths;
 use crate::release::secrets::Secrets;
@@ -70,6 +70,13 @@ impl std::fmt::Debug for Mask {
 }
 
 impl Mask {
+    /// What no answer about a project must show, whose devk.yaml may stand above the folder of the command.
+    pub(crate) fn of(source: &Source, paths: &Paths, environment: &Environment) -> Self {
+        let beside = source.file.as_deref().and_then(Path::parent);
+        let folders: Vec<_> = beside.into_iter().chain([source.dir.as_path()]).collect();
+        Self::gather(&folders, paths, environment)
+    }
+
     /// Collects what no answer must show: about every project of this machine, since a devk.yaml with a mistake does
     /// not say which project it is; and in the repositories of these folders.
     pub(crate) fn gather(folders: &[&Path], paths: &Paths, environment: &Environment) -> Self {
@@ -95,10 +102,20 @@ impl Mask {
         let mut texts: Vec<_> = variants.map(|text| (text, MASKED)).collect();
         let path = environment.get("PATH").filter(|path| path.contains(':'));
         texts.extend(path.map(|path| (path.to_owned(), "$PATH")));
+        let clusters = format!("{}/", paths.state.join("clusters").display());
+        Self::sorted(texts, clusters)
+    }
+
+    fn sorted(mut texts: Vec<(String, &'static str)>, clusters: String) -> Self {
         texts.sort_by(|(a, _), (b, _)| b.len().cmp(&a.len()).then(a.cmp(b)));
         texts.dedup();
-        let clusters = format!("{}/", paths.state.join("clusters").display());
         Self { texts, clusters }
+    }
+
+    /// This mask and what was known before: a secret whose file is gone is one still.
+    pub(crate) fn with_known(mut self, before: Self) -> Self {
+        self.texts.extend(before.texts);
+        Self::sorted(self.texts, self.clusters)
     }
 
     /// The text without what must not be shown.

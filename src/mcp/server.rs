@@ -1,7 +1,5 @@
 //! The server as the SDK sees it: the list of tools, and one call after the other or beside it.
 
-use std::path::Path;
-
 use rmcp::model::{
     CacheScope, CallToolRequestParams, CallToolResponse, CallToolResult, ContentBlock, ErrorData,
     Implementation, ListToolsResult, PaginatedRequestParams, ServerCapabilities, ServerConfig,
@@ -193,11 +191,7 @@ impl McpServer {
     async fn mask(&self) -> Result<Mask, ErrorData> {
         let (source, paths) = (self.source.clone(), self.paths.clone());
         let environment = self.environment.clone();
-        let gathered = tokio::task::spawn_blocking(move || {
-            let beside = source.file.as_deref().and_then(Path::parent);
-            let folders: Vec<_> = [source.dir.as_path()].into_iter().chain(beside).collect();
-            Mask::gather(&folders, &paths, &environment)
-        });
+        let gathered = tokio::task::spawn_blocking(move || Mask::of(&source, &paths, &environment));
         // Without its masks no answer is given.
         gathered
             .await

@@ -33,10 +33,12 @@ impl<'a> CiMask<'a> {
         mask
     }
 
-    /// Gathers what is to be masked from now on.
+    /// Gathers what is to be masked from now on, too: the end of the stack removes the secrets that it had.
     pub(super) fn renew(&self) {
         let folders = [self.root, &self.context.source.dir];
-        *self.now() = Mask::gather(&folders, &self.context.paths, self.environment);
+        let found = Mask::gather(&folders, &self.context.paths, self.environment);
+        let mut now = self.now();
+        *now = found.with_known(std::mem::take(&mut now));
     }
 
     /// The text without what must not be shown.
@@ -76,6 +78,10 @@ mod tests {
         let mask = CiMask::of(&context, &project, &environment);
         assert_eq!(mask.text("TOKEN=hunter-22"), "TOKEN=hunter-22");
         std::fs::write(dir.path().join(".env"), "TOKEN=hunter-22\n").unwrap();
+        mask.renew();
+        assert_eq!(mask.text("TOKEN=hunter-22"), "TOKEN=[masked]");
+        // As the end of the stack removes what it had.
+        std::fs::remove_file(dir.path().join(".env")).unwrap();
         mask.renew();
         assert_eq!(mask.text("TOKEN=hunter-22"), "TOKEN=[masked]");
     }
