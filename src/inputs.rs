@@ -602,7 +602,9 @@ mod tests {
         let mut trial = Trial::new();
         trial.write("devk.yaml", "name: shop\nprofile: demo\n");
         trial.read().await;
-        trial.is_told("d/profiles/demo/devk.yaml", "changed").await;
+        trial
+            .is_told("devk/data/profiles/demo/devk.yaml", "changed")
+            .await;
     }
 
     #[tokio::test]

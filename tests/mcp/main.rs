@@ -8,6 +8,8 @@ mod dialogues;
 mod hostile;
 mod leaving;
 mod person;
+#[path = "../e2e/support/terminal.rs"]
+mod terminal;
 
 use std::io::{BufRead, BufReader, Write};
 use std::path::Path;

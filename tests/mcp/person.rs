@@ -1,11 +1,11 @@
 //! `devk approve` on a real terminal (that of `script`), and without one.
 
-use std::io::{Read, Write};
 use std::path::Path;
-use std::process::{Command, Stdio};
+use std::process::Stdio;
 
 use serde_json::{Value, json};
 
+use super::terminal::OnTerminal;
 use super::{Server, call, devk};
 
 /// A server in a project, and the id of the approval that its `down` with `delete` waits for.
@@ -35,38 +35,13 @@ fn error(message: &Value) -> Value {
 
 /// Types `answer` to `devk approve ID` on a terminal.
 fn on_terminal(dir: &Path, id: &str, answer: &str) -> String {
-    let program = devk(dir);
-    let line = format!("{} approve {id}", program.get_program().display());
-    let mut command = Command::new("script");
-    command.args([
-        "--quiet",
-        "--flush",
-        "--return",
-        "--command",
-        &line,
-        "/dev/null",
-    ]);
-    command
-        .current_dir(dir)
-        .env("HOME", dir)
-        .stdin(Stdio::piped())
-        .stdout(Stdio::piped());
-    let mut child = command.spawn().unwrap();
-    let mut keyboard = child.stdin.take().unwrap();
-    let mut screen = child.stdout.take().unwrap();
-    let (mut seen, mut part) = (String::new(), [0; 4096]);
+    let mut command = devk(dir);
+    command.args(["approve", id]);
+    let mut terminal = OnTerminal::start(&command);
     // What is typed before the question is no answer to it.
-    while !seen.contains("[y/N]") {
-        let read = screen.read(&mut part).unwrap();
-        assert!(read > 0, "{seen}");
-        seen += &String::from_utf8_lossy(&part[..read]);
-    }
-    keyboard
-        .write_all(format!("{answer}\n").as_bytes())
-        .unwrap();
-    screen.read_to_string(&mut seen).unwrap();
-    child.wait().unwrap();
-    seen
+    terminal.wait_for("[y/N]");
+    terminal.type_keys(&format!("{answer}\n"));
+    terminal.ended().0
 }
 
 #[test]
