@@ -9,6 +9,13 @@ pub(crate) fn hex(bytes: impl AsRef<[u8]>) -> String {
         .collect()
 }
 
+/// `N` bytes from the system's source of randomness, for names that nobody else has.
+pub(crate) fn random<const N: usize>() -> Result<String, getrandom::Error> {
+    let mut bytes = [0; N];
+    getrandom::fill(&mut bytes)?;
+    Ok(hex(bytes))
+}
+
 #[cfg(test)]
 mod tests {
     #[test]

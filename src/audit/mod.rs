@@ -11,7 +11,7 @@
 use std::path::Path;
 
 use crate::error::{Code, Error, Result};
-use crate::hex::hex;
+use crate::hex;
 use crate::paths::Paths;
 
 mod act;
@@ -93,12 +93,10 @@ impl AuditLog {
 
 /// A new id: 20 digits of no meaning.
 fn new_id() -> Result<String> {
-    let mut bytes = [0; 10];
-    getrandom::fill(&mut bytes).map_err(|e| {
+    hex::random::<10>().map_err(|e| {
         Error::new(
             Code::AuditUnwritable,
             format!("the audit log cannot be written: {e}"),
         )
-    })?;
-    Ok(hex(bytes))
+    })
 }

@@ -21,7 +21,7 @@ use super::{ImageRef, PROJECT_LABEL, USER_LABEL, own_user};
 use crate::config::ImageConfig;
 use crate::docker::{Credentials, Engine, credentials, is_not_found, request_failed};
 use crate::error::{Code, Error, Result};
-use crate::hex::hex;
+use crate::hex;
 use crate::log_lines::last_lines;
 use crate::ui::event::Step;
 
@@ -187,14 +187,12 @@ fn messages(
 
 /// BuildKit tells builds apart by this ID.
 fn session_id() -> Result<String> {
-    let mut random = [0; 16];
-    getrandom::fill(&mut random).map_err(|e| {
+    hex::random::<16>().map_err(|e| {
         Error::new(
             Code::ImageBuild,
             format!("the system gives no random bytes: {e}"),
         )
-    })?;
-    Ok(hex(random))
+    })
 }
 
 /// One build under way.

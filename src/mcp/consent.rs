@@ -17,7 +17,7 @@ use serde_json::json;
 
 use super::approval::{self, ApprovalSubject};
 use crate::error::{Code, Error, Result, internal};
-use crate::hex::hex;
+use crate::hex;
 use crate::paths::Paths;
 
 /// The key of the question, and of the box that the person ticks.
@@ -85,9 +85,7 @@ impl Questions {
     }
 
     fn open(&self, subject: &ApprovalSubject) -> Result<String> {
-        let mut bytes = [0; 16];
-        getrandom::fill(&mut bytes).map_err(|e| internal(&e))?;
-        let state = hex(bytes);
+        let state = hex::random::<16>().map_err(|e| internal(&e))?;
         if let Ok(mut open) = self.0.lock() {
             open.retain(|_, (_, since)| since.elapsed() < VALID);
             if open.len() >= MAX_OPEN {

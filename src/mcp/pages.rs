@@ -8,7 +8,7 @@ use std::sync::{Arc, Mutex};
 use serde_json::Value;
 
 use crate::error::{Code, Error, Result, internal};
-use crate::hex::hex;
+use crate::hex;
 
 /// The largest result of a call, in bytes of its JSON.
 pub(super) const MAX_RESULT_BYTES: usize = 16 * 1024;
@@ -51,9 +51,7 @@ impl KeptAnswers {
                 rest: None,
             });
         }
-        let mut id = [0; 6];
-        getrandom::fill(&mut id).map_err(|e| internal(&e))?;
-        let id = hex(id);
+        let id = hex::random::<6>().map_err(|e| internal(&e))?;
         if let Ok(mut kept) = self.0.lock() {
             kept.push_back((id.clone(), Arc::from(text)));
             if kept.len() > KEPT_ANSWERS {

@@ -17,7 +17,7 @@ use super::containers::Container;
 use super::exec::{ContainerExec, ContainerRef, Said};
 use super::script::{self, ShellPurpose};
 use super::upload;
-use crate::hex::hex;
+use crate::hex;
 
 pub(super) use asking::Sum;
 
@@ -299,9 +299,8 @@ const LEADS_OUT: &str = "a symbolic link in the container leads out of the targe
 
 /// What tells this stream's files in the making from another's.
 fn token() -> Result<String, Trouble> {
-    let mut bytes = [0; 6];
-    getrandom::fill(&mut bytes).map_err(|e| Trouble::Lost(e.to_string()))?;
-    Ok(format!(".devk-{}", hex(bytes)))
+    let random = hex::random::<6>().map_err(|e| Trouble::Lost(e.to_string()))?;
+    Ok(format!(".devk-{random}"))
 }
 
 fn keep(kept: &mut Vec<u8>, bytes: &[u8]) {

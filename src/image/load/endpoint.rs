@@ -23,7 +23,7 @@ use tokio::task::JoinSet;
 
 use super::push::{Offer, Push, Received, refuse, reply, with};
 use crate::error::{Code, Error, Result};
-use crate::hex::hex;
+use crate::hex;
 
 /// How the last part of the name of each push begins.
 const PREFIX: &str = "devk-push-";
@@ -126,14 +126,13 @@ impl Pushes {
 }
 
 fn new_name() -> Result<String> {
-    let mut random = [0; 16];
-    getrandom::fill(&mut random).map_err(|e| {
+    let random = hex::random::<16>().map_err(|e| {
         Error::new(
             Code::ImageLoad,
             format!("the system gives no random bytes: {e}"),
         )
     })?;
-    Ok(format!("{PREFIX}{}", hex(random)))
+    Ok(format!("{PREFIX}{random}"))
 }
 
 /// The address that a tag was once pushed to, if it is one of ours.
