@@ -6,7 +6,7 @@ use std::fs::{DirEntry, File, TryLockError};
 use std::time::{Duration, Instant};
 
 use super::folder::{AuditFolder, unwritable};
-use super::record::{AuditIntent, AuditOutcome, AuditPhase, AuditRecord, AuditResult};
+use super::record::{AuditIntent, AuditKind, AuditOutcome, AuditPhase, AuditRecord, AuditResult};
 use super::text::limited;
 use super::user;
 use super::write::{AuditLimits, append};
@@ -22,7 +22,8 @@ const YOUNG: Duration = Duration::from_secs(60);
 pub struct AuditAct {
     folder: AuditFolder,
     limits: AuditLimits,
-    intent: AuditRecord,
+    id: String,
+    kind: AuditKind,
     since: Instant,
     is_over: bool,
     /// Held, and released with this.
@@ -39,6 +40,7 @@ impl AuditAct {
         let id = super::new_id()?;
         let open = folder.open(&id);
         let lock = Lock::try_take(&open).map_err(|e| unwritable(&open, &e))?;
+        let kind = intent.kind;
         let record = AuditRecord {
             project: intent.project,
             origin: Some(intent.origin),
@@ -54,12 +56,13 @@ impl AuditAct {
                 plan.diff = limited(plan.diff);
                 plan
             }),
-            ..AuditRecord::bare(&id, AuditPhase::Intent, intent.kind)
+            ..AuditRecord::bare(&id, AuditPhase::Intent, kind)
         };
         let mut act = Self {
             folder: folder.clone(),
             limits,
-            intent: record.clone(),
+            id,
+            kind,
             since: Instant::now(),
             // Until the intent is written there is nothing to end.
             is_over: true,
@@ -73,7 +76,7 @@ impl AuditAct {
 
     /// The id by which `devk audit show` finds the act.
     pub fn id(&self) -> &str {
-        &self.intent.id
+        &self.id
     }
 
     /// Records how the act ended.
@@ -86,7 +89,6 @@ impl AuditAct {
 
     fn end(&mut self, outcome: AuditOutcome) -> Result<()> {
         self.is_over = true;
-        let intent = &self.intent;
         let ms = u64::try_from(self.since.elapsed().as_millis()).unwrap_or(u64::MAX);
         let record = AuditRecord {
             result: Some(outcome.result),
@@ -96,9 +98,9 @@ impl AuditAct {
             message: outcome.message,
             diff: limited(outcome.diff),
             ms: Some(ms),
-            ..AuditRecord::bare(&intent.id, AuditPhase::Outcome, intent.kind)
+            ..AuditRecord::bare(&self.id, AuditPhase::Outcome, self.kind)
         };
-        append(&self.folder, self.limits, record).map(drop)
+        append(&self.folder, self.limits, record)
     }
 }
 
@@ -108,7 +110,7 @@ impl Drop for AuditAct {
             // There is nobody to tell.
             let _ = self.end(AuditOutcome::new(AuditResult::Interrupted));
         }
-        let _ = std::fs::remove_file(self.folder.open(&self.intent.id));
+        let _ = std::fs::remove_file(self.folder.open(&self.id));
     }
 }
 

@@ -49,10 +49,9 @@ fn row(entry: &AuditEntry) -> Vec<String> {
     let begin = &entry.begin;
     let end = entry.outcome.as_ref();
     let (project, origin) = (begin.project.as_ref(), begin.origin.as_ref());
-    let cluster = end
-        .and_then(|end| end.cluster.as_ref())
-        .or(begin.cluster.as_ref());
-    let plan = begin.plan.clone().unwrap_or_default();
+    let cluster = entry.cluster();
+    let none = AuditedPlan::default();
+    let plan = begin.plan.as_ref().unwrap_or(&none);
     let of_end = |get: fn(&AuditRecord) -> Option<String>| end.and_then(get);
     let text = |text: Option<&AuditText>| text.map(ToString::to_string);
     let approval = plan.approval.as_ref().or_else(|| origin?.approval.as_ref());
@@ -80,17 +79,16 @@ fn row(entry: &AuditEntry) -> Vec<String> {
         text(plan.model.as_ref()),
         text(plan.hash.as_ref()),
         text(approval),
-        Some(joined(&diff(&plan, end), "\n")),
+        Some(joined(diff(plan, end), "\n")),
     ];
     cells.map(Option::unwrap_or_default).to_vec()
 }
 
 /// What was changed in the end, or was to be.
-fn diff(plan: &AuditedPlan, end: Option<&AuditRecord>) -> Vec<AuditText> {
-    let done = end.map(|end| end.diff.clone()).unwrap_or_default();
-    match done.is_empty() {
-        true => plan.diff.clone(),
-        false => done,
+fn diff<'a>(plan: &'a AuditedPlan, end: Option<&'a AuditRecord>) -> &'a [AuditText] {
+    match end.map(|end| &end.diff[..]) {
+        None | Some([]) => &plan.diff,
+        Some(done) => done,
     }
 }
 

@@ -11,7 +11,7 @@ use super::act::is_running;
 use super::folder::AuditFolder;
 use super::line::{LineHead, LineParts};
 use super::read::LogFile;
-use super::record::{AuditKind, AuditRecord, AuditResult, time};
+use super::record::{AuditCluster, AuditKind, AuditRecord, AuditResult, time};
 use crate::error::{Result, internal};
 
 /// What became of an act.
@@ -57,6 +57,14 @@ pub struct AuditEntry {
     pub begin: AuditRecord,
     pub outcome: Option<AuditRecord>,
     pub state: AuditState,
+}
+
+impl AuditEntry {
+    /// The cluster as it was in the end.
+    pub fn cluster(&self) -> Option<&AuditCluster> {
+        let ended = self.outcome.as_ref().and_then(|end| end.cluster.as_ref());
+        ended.or(self.begin.cluster.as_ref())
+    }
 }
 
 /// Which acts are looked for. What is empty or None leaves nothing out.
@@ -223,14 +231,15 @@ impl<'a> Prepared<'a> {
         if !self.may_be(begin, outcome) {
             return None;
         }
+        let ended = outcome.and_then(LineParts::record);
         let state = match (begin.head.phase, outcome) {
             ("note", _) => AuditState::Noted,
             (_, None) => watch.state(begin),
-            (_, Some(outcome)) => AuditState::Ended(outcome.record()?.result?),
+            (_, Some(_)) => AuditState::Ended(ended.as_ref()?.result?),
         };
         let entry = AuditEntry {
             begin: begin.record()?,
-            outcome: outcome.and_then(LineParts::record),
+            outcome: ended,
             state,
         };
         let is = self.is_of_project(&entry)

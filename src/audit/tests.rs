@@ -16,6 +16,12 @@ fn log(dir: &Path) -> AuditLog {
     AuditLog::of(&paths(dir))
 }
 
+fn new_log() -> (tempfile::TempDir, AuditLog) {
+    let dir = tempfile::tempdir().unwrap();
+    let log = log(dir.path());
+    (dir, log)
+}
+
 fn intent(kind: AuditKind, word: &str) -> AuditIntent {
     AuditIntent {
         kind,
@@ -65,8 +71,7 @@ fn write_lines(path: &Path, lines: &[String]) {
 
 #[test]
 fn an_act_is_its_intent_and_its_outcome() {
-    let dir = tempfile::tempdir().unwrap();
-    let log = log(dir.path());
+    let (dir, log) = new_log();
     let act = log.intent(intent(AuditKind::Up, "-d")).unwrap();
     let id = act.id().to_owned();
     let running = log.search(&AuditQuery::default()).unwrap();
@@ -94,8 +99,7 @@ fn an_act_is_its_intent_and_its_outcome() {
 
 #[test]
 fn an_act_that_nobody_waits_for_any_longer_is_interrupted() {
-    let dir = tempfile::tempdir().unwrap();
-    let log = log(dir.path());
+    let (_dir, log) = new_log();
     drop(log.intent(intent(AuditKind::Restart, "api")).unwrap());
     let found = log.search(&AuditQuery::default()).unwrap();
     assert_eq!(
@@ -106,8 +110,7 @@ fn an_act_that_nobody_waits_for_any_longer_is_interrupted() {
 
 #[test]
 fn a_changed_byte_is_found_in_the_record_that_has_it_whichever_it_is() {
-    let dir = tempfile::tempdir().unwrap();
-    let log = log(dir.path());
+    let (dir, log) = new_log();
     done(&log, "one");
     done(&log, "two");
     let path = file(dir.path(), 1);
@@ -138,8 +141,7 @@ fn a_changed_byte_is_found_in_the_record_that_has_it_whichever_it_is() {
 
 #[test]
 fn a_record_that_is_missing_put_in_or_moved_is_named() {
-    let dir = tempfile::tempdir().unwrap();
-    let log = log(dir.path());
+    let (dir, log) = new_log();
     for word in ["one", "two", "three"] {
         done(&log, word);
     }
@@ -209,8 +211,7 @@ fn a_record_that_is_missing_put_in_or_moved_is_named() {
 
 #[test]
 fn a_line_that_was_cut_is_kept_aside_and_the_chain_goes_on() {
-    let dir = tempfile::tempdir().unwrap();
-    let log = log(dir.path());
+    let (dir, log) = new_log();
     done(&log, "one");
     let path = file(dir.path(), 1);
     let mut file = File::options().append(true).open(&path).unwrap();
@@ -236,8 +237,7 @@ fn a_line_that_was_cut_is_kept_aside_and_the_chain_goes_on() {
 
 #[test]
 fn zeros_behind_the_last_line_as_a_loss_of_power_leaves_them_are_kept_aside() {
-    let dir = tempfile::tempdir().unwrap();
-    let log = log(dir.path());
+    let (dir, log) = new_log();
     done(&log, "one");
     let mut file = File::options()
         .append(true)
@@ -294,8 +294,7 @@ fn the_chain_goes_over_files_and_the_removal_of_the_oldest_is_recorded() {
 
 #[test]
 fn where_all_files_were_taken_away_the_next_record_does_not_hide_it() {
-    let dir = tempfile::tempdir().unwrap();
-    let log = log(dir.path());
+    let (dir, log) = new_log();
     assert_eq!(log.verify().unwrap().records, 0);
     done(&log, "one");
     std::fs::remove_file(file(dir.path(), 1)).unwrap();
@@ -310,8 +309,7 @@ fn where_all_files_were_taken_away_the_next_record_does_not_hide_it() {
 
 #[test]
 fn a_note_of_the_last_record_that_is_missing_or_damaged_is_a_break() {
-    let dir = tempfile::tempdir().unwrap();
-    let log = log(dir.path());
+    let (dir, log) = new_log();
     done(&log, "one");
     let head = dir.path().join("audit/head");
     let note = std::fs::read_to_string(&head).unwrap();
@@ -331,8 +329,7 @@ fn a_note_of_the_last_record_that_is_missing_or_damaged_is_a_break() {
 
 #[test]
 fn numbers_beyond_every_count_are_told_and_end_nothing() {
-    let dir = tempfile::tempdir().unwrap();
-    let log = log(dir.path());
+    let (dir, log) = new_log();
     done(&log, "one");
     let path = file(dir.path(), 1);
     let forged = lines(&path)[1].replace("\"seq\":2,", &format!("\"seq\":{},", u64::MAX));
@@ -349,8 +346,7 @@ fn numbers_beyond_every_count_are_told_and_end_nothing() {
 
 #[test]
 fn records_that_were_cut_off_at_the_end_are_missed_whatever_is_written_since() {
-    let dir = tempfile::tempdir().unwrap();
-    let log = log(dir.path());
+    let (dir, log) = new_log();
     for word in ["one", "two", "three"] {
         done(&log, word);
     }
@@ -364,8 +360,7 @@ fn records_that_were_cut_off_at_the_end_are_missed_whatever_is_written_since() {
 
 #[test]
 fn acts_are_found_by_what_they_are() {
-    let dir = tempfile::tempdir().unwrap();
-    let log = log(dir.path());
+    let (_dir, log) = new_log();
     done(&log, "plain");
     let quoted = log.intent(intent(AuditKind::Sh, "say \"Grüße\"")).unwrap();
     quoted
@@ -419,8 +414,7 @@ fn acts_are_found_by_what_they_are() {
 
 #[test]
 fn an_act_without_an_outcome_whose_process_is_gone_is_unknown() {
-    let dir = tempfile::tempdir().unwrap();
-    let log = log(dir.path());
+    let (dir, log) = new_log();
     let act = log.intent(intent(AuditKind::Up, "-d")).unwrap();
     // As if the process had been killed: its lock is released, and its file stays.
     let open = dir.path().join("audit/open").join(act.id());
@@ -444,8 +438,7 @@ fn a_log_that_cannot_be_written_says_so_and_has_nothing_of_the_act() {
 
 #[test]
 fn whoever_holds_the_lock_for_long_is_named() {
-    let dir = tempfile::tempdir().unwrap();
-    let log = log(dir.path());
+    let (_dir, log) = new_log();
     log.folder.prepare().unwrap();
     let _held = crate::paths::Lock::try_take(&log.folder.lock())
         .unwrap()

@@ -119,7 +119,7 @@ impl Verifier {
                 &parts.hash[..12]
             );
             self.broken(file.path.clone(), at, what);
-        } else if let Some(what) = self.misplaced(&parts, seq) {
+        } else if let Some(what) = self.misplaced(&parts) {
             self.broken(file.path.clone(), at, what);
         }
         if self.verdict.records == 1 && self.verdict.breaks.is_empty() && parts.prev != GENESIS {
@@ -134,7 +134,12 @@ impl Verifier {
             self.first = Some((place, parts.prev.to_owned()));
             self.verdict.begins = Some(seq);
         }
-        self.noted_is(&parts, seq, file, at);
+        // What the folder remembers of the last record.
+        let is_another = |noted: &ChainEnd| noted.seq == seq && noted.hash != parts.hash;
+        if is_whole && self.noted.as_ref().is_some_and(is_another) {
+            let what = format!("record {seq} is not the one that devk wrote last: it was replaced");
+            self.broken(file.path.clone(), at, what);
+        }
         self.notes(&parts);
         self.last = seq;
         self.expected = Expected {
@@ -144,8 +149,8 @@ impl Verifier {
     }
 
     /// Why a record that is whole is not at its place.
-    fn misplaced(&self, parts: &LineParts<'_>, seq: u64) -> Option<String> {
-        let expected = &self.expected;
+    fn misplaced(&self, parts: &LineParts<'_>) -> Option<String> {
+        let (expected, seq) = (&self.expected, parts.head.seq);
         let wanted = expected.seq?;
         let follows = expected.hashes.iter().any(|hash| hash == parts.prev);
         match (follows, seq) {
@@ -163,18 +168,6 @@ impl Verifier {
             _ => Some(format!(
                 "record {seq} does not follow on the one before, which was replaced, or it was put in itself"
             )),
-        }
-    }
-
-    /// Compares the record with what the folder remembers of it.
-    fn noted_is(&mut self, parts: &LineParts<'_>, seq: u64, file: &LogFile, at: Option<u32>) {
-        let replaced = self
-            .noted
-            .as_ref()
-            .filter(|noted| noted.seq == seq && noted.hash != parts.hash);
-        if replaced.is_some() && parts.computed() == parts.hash {
-            let what = format!("record {seq} is not the one that devk wrote last: it was replaced");
-            self.broken(file.path.clone(), at, what);
         }
     }
 

@@ -5,6 +5,7 @@
 use std::fs::File;
 use std::io::Write as _;
 use std::os::unix::fs::FileExt as _;
+use std::path::Path;
 use std::time::{Duration, Instant};
 
 use super::folder::{AuditFolder, name, private, unwritable};
@@ -89,6 +90,13 @@ struct FileEnd {
 }
 
 impl FileEnd {
+    /// # Errors
+    /// [`Code::AuditUnwritable`].
+    fn at(path: &Path) -> Result<Self> {
+        let end = File::open(path).and_then(|file| Self::of(&file));
+        end.map_err(|e| unwritable(path, &e))
+    }
+
     fn of(file: &File) -> std::io::Result<Self> {
         let bytes = file.metadata()?.len();
         let mut span = TAIL_BYTES;
@@ -113,11 +121,7 @@ impl FileEnd {
 ///
 /// # Errors
 /// [`Code::AuditUnwritable`]; then nothing of the record is there.
-pub(super) fn append(
-    folder: &AuditFolder,
-    limits: AuditLimits,
-    record: AuditRecord,
-) -> Result<ChainEnd> {
+pub(super) fn append(folder: &AuditFolder, limits: AuditLimits, record: AuditRecord) -> Result<()> {
     folder.prepare()?;
     let _lock = lock(folder)?;
     let numbers = folder.numbers()?;
@@ -148,10 +152,7 @@ pub(super) fn append(
     records.extend(removal(folder, &surplus)?);
     records.push(record);
     let path = folder.file(newest);
-    let written = write(&mut file, records, last).map_err(|e| match e {
-        Unwritten::Refused(e) => unwritable(&path, &e),
-        Unwritten::NoLine(error) => error,
-    })?;
+    let written = write(&mut file, &path, records, last)?;
     if is_new {
         folder.sync()?;
     }
@@ -160,7 +161,7 @@ pub(super) fn append(
     for number in surplus {
         let _ = std::fs::remove_file(folder.file(number));
     }
-    Ok(written)
+    Ok(())
 }
 
 /// Keeps other writers out.
@@ -192,9 +193,7 @@ pub(super) fn lock(folder: &AuditFolder) -> Result<Lock> {
 fn before(folder: &AuditFolder, numbers: &[u32]) -> Result<ChainEnd> {
     let older = numbers.iter().rev().skip(1);
     for number in older {
-        let path = folder.file(*number);
-        let end = File::open(&path).and_then(|file| FileEnd::of(&file));
-        if let Some(last) = end.map_err(|e| unwritable(&path, &e))?.last {
+        if let Some(last) = FileEnd::at(&folder.file(*number))?.last {
             return Ok(last);
         }
     }
@@ -238,9 +237,7 @@ fn removal(folder: &AuditFolder, surplus: &[u32]) -> Result<Option<AuditRecord>>
     let Some(last) = surplus.last() else {
         return Ok(None);
     };
-    let path = folder.file(*last);
-    let end = File::open(&path).and_then(|file| FileEnd::of(&file));
-    let end = end.map_err(|e| unwritable(&path, &e))?;
+    let end = FileEnd::at(&folder.file(*last))?;
     let note = AuditNote {
         file: name(*last),
         kept: None,
@@ -256,40 +253,33 @@ fn noted(kind: AuditKind, note: AuditNote) -> Result<AuditRecord> {
     Ok(record)
 }
 
-/// Why records were not written.
-enum Unwritten {
-    Refused(std::io::Error),
-    NoLine(Error),
-}
-
 /// Appends the records in one piece. Of a piece that the disk does not take nothing stays.
 fn write(
     file: &mut File,
+    path: &Path,
     records: Vec<AuditRecord>,
     mut last: ChainEnd,
-) -> Result<ChainEnd, Unwritten> {
+) -> Result<ChainEnd> {
+    let failed = |e: &std::io::Error| unwritable(path, e);
     let mut lines = String::new();
     for mut record in records {
         let full = || internal(&"the log has no number for another record");
-        let next = last.seq.checked_add(1).ok_or_else(full);
-        record.seq = next.map_err(Unwritten::NoLine)?;
-        let sealed = seal(&record, &last.hash).map_err(Unwritten::NoLine)?;
+        record.seq = last.seq.checked_add(1).ok_or_else(full)?;
+        let sealed = seal(&record, &last.hash)?;
         lines = lines + &sealed.line + "\n";
         last = ChainEnd {
             seq: record.seq,
             hash: sealed.hash,
         };
     }
-    let before = file.metadata().map_err(Unwritten::Refused)?.len();
+    let before = file.metadata().map_err(|e| failed(&e))?.len();
     let written = file
         .write_all(lines.as_bytes())
         .and_then(|()| file.sync_data());
-    match written {
-        Ok(()) => Ok(last),
-        Err(e) => {
-            // What stays if this fails too is put aside by the next record.
-            let _ = file.set_len(before);
-            Err(Unwritten::Refused(e))
-        }
+    if let Err(e) = written {
+        // What stays if this fails too is put aside by the next record.
+        let _ = file.set_len(before);
+        return Err(failed(&e));
     }
+    Ok(last)
 }

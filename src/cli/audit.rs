@@ -104,7 +104,7 @@ fn until(text: &str) -> Result<Timestamp, String> {
 
 /// A moment, as seen from now. Of a day alone it is the beginning or the end.
 fn moment(text: &str, now: &Zoned, is_end: bool) -> Result<Timestamp, String> {
-    let in_zone = |time: DateTime| time.to_zoned(now.time_zone().clone()).ok();
+    let at = |time: DateTime| Some(time.to_zoned(now.time_zone().clone()).ok()?.timestamp());
     let found = if let Ok(moment) = text.parse::<Timestamp>() {
         Some(moment)
     } else if let Ok(date) = text.parse::<Date>()
@@ -115,14 +115,13 @@ fn moment(text: &str, now: &Zoned, is_end: bool) -> Result<Timestamp, String> {
         } else {
             Some(date)
         };
-        day.and_then(|day| in_zone(day.to_datetime(Time::midnight())))
-            .map(|zoned| zoned.timestamp())
+        day.and_then(|day| at(day.to_datetime(Time::midnight())))
     } else if let Ok(time) = text.parse::<DateTime>() {
-        in_zone(time).map(|zoned| zoned.timestamp())
+        at(time)
     } else if let Ok(time) = text.parse::<Time>()
         && text.contains(':')
     {
-        in_zone(now.date().to_datetime(time)).map(|zoned| zoned.timestamp())
+        at(now.date().to_datetime(time))
     } else {
         ago(text, now)
     };
@@ -132,12 +131,8 @@ fn moment(text: &str, now: &Zoned, is_end: bool) -> Result<Timestamp, String> {
 }
 
 fn ago(text: &str, now: &Zoned) -> Option<Timestamp> {
-    let span: Span = text.parse().ok()?;
-    let is_past = span.is_positive();
-    is_past
-        .then(|| now.checked_sub(span).ok())
-        .flatten()
-        .map(|zoned| zoned.timestamp())
+    let span = text.parse().ok().filter(|span: &Span| span.is_positive())?;
+    Some(now.checked_sub(span).ok()?.timestamp())
 }
 
 #[cfg(test)]

@@ -317,7 +317,7 @@ fn document(entry: &AuditEntry) -> Value {
         "origin": begin.origin,
         "project": begin.project,
         "folder": begin.folder,
-        "cluster": end.and_then(|end| end.cluster.as_ref()).or(begin.cluster.as_ref()),
+        "cluster": entry.cluster(),
         "arguments": begin.arguments,
         "plan": begin.plan,
         "exit": end.and_then(|end| end.exit),
