@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use serde_json::Value;
 
-use crate::support::machine::{CLUSTER, cluster, machine};
+use crate::support::machine::{CLUSTER, cluster};
 use crate::support::project::Project;
 use crate::support::{eventually, tell};
 
@@ -13,9 +13,7 @@ use crate::support::{eventually, tell};
 const CRASHED: Duration = Duration::from_secs(60);
 
 fn kubectl(project: &Project, words: &str) -> String {
-    let mut args: Vec<_> = words.split(' ').collect();
-    args.extend(["--namespace", &project.name]);
-    machine().kubectl(CLUSTER, &args)
+    project.kubectl(&words.split(' ').collect::<Vec<_>>())
 }
 
 /// The answer to a question; docs/ask.md has the figures of a machine that is not busy with other tests.

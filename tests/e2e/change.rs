@@ -1,8 +1,5 @@
 //! `devk change` on the real API server: shown, approved, done, verified; and refused, whoever asks.
 
-use std::path::Path;
-use std::process::Command;
-
 use serde_json::{Value, json};
 
 use crate::support::machine::{CLUSTER, cluster};
@@ -121,7 +118,7 @@ fn typed(project: &Project, answer: &str) -> (String, Option<i32>) {
 #[test]
 fn a_change_is_shown_approved_done_and_verified() {
     let machine = cluster();
-    let mut project = Project::pair(NAME);
+    let project = Project::pair(NAME);
     project.devk(&["up", "--once"]).well();
 
     // Scaled: nothing before the approval, the approval once, the way back as it is pasted.
@@ -146,18 +143,7 @@ fn a_change_is_shown_approved_done_and_verified() {
     let again = approve(&project, &preview).exits(2);
     assert_eq!(again.error()["code"], "change.moved");
     assert_eq!(of_left(".spec.replicas"), "2");
-    project.prefer(Path::new(env!("CARGO_BIN_EXE_devk")).parent().unwrap());
-    let mut undo = Command::new("sh");
-    let environment = project.bare();
-    undo.args(["-c", first["undo"].as_str().unwrap()])
-        .current_dir(project.path(""))
-        .env_clear()
-        .envs(
-            environment
-                .get_envs()
-                .filter_map(|(key, value)| Some((key, value?))),
-        );
-    assert!(undo.status().unwrap().success());
+    project.paste(first["undo"].as_str().unwrap());
     assert_eq!(of_left(".spec.replicas"), "1");
 
     // Another image, and back; then new pods.

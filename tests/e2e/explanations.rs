@@ -1,11 +1,9 @@
 //! What goes wrong in a release is told within seconds: the cause, its place in the chart, and a command that works as
 //! it is pasted.
 
-use std::process::Command;
-
 use serde_json::Value;
 
-use crate::support::machine::{CLUSTER, cluster, machine};
+use crate::support::machine::{CLUSTER, cluster};
 use crate::support::project::Project;
 use crate::support::run::Ran;
 use crate::support::tell;
@@ -58,19 +56,7 @@ fn paste(project: &Project, error: &Value) {
     let start = hint.find("kubectl ").unwrap_or_else(|| panic!("{hint}"));
     let end = "\"$(devk kubeconfig)\"";
     let command = &hint[start..hint.rfind(end).unwrap() + end.len()];
-    let devk = std::path::Path::new(env!("CARGO_BIN_EXE_devk"));
-    let path = std::env::var("PATH").unwrap();
-    let done = Command::new("sh")
-        .args(["-c", command])
-        .current_dir(project.path("."))
-        .envs(machine().environment())
-        .env(
-            "PATH",
-            format!("{}:{path}", devk.parent().unwrap().display()),
-        )
-        .output()
-        .unwrap();
-    assert!(done.status.success(), "{command}: {done:?}");
+    project.paste(command);
 }
 
 #[test]

@@ -34,14 +34,10 @@ fn up(project: &Project) {
     project.devk(&["up", "-d"]).well();
 }
 
-fn kubectl(project: &Project, words: &[&str]) -> String {
-    cluster().kubectl(CLUSTER, &[&["-n", &project.name], words].concat())
-}
-
 /// The only pod of a Deployment that is not about to end, and its container.
 fn pod(project: &Project, deployment: &str) -> String {
     let label = format!("app={deployment}");
-    let pods = kubectl(project, &["get", "pods", "-l", &label, "-o", "json"]);
+    let pods = project.kubectl(&["get", "pods", "-l", &label, "-o", "json"]);
     let pods: Value = serde_json::from_str(&pods).unwrap();
     let stays = |pod: &&Value| pod["metadata"]["deletionTimestamp"].is_null();
     let pods: Vec<_> = pods["items"]

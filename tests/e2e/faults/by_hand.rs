@@ -18,7 +18,7 @@ impl Touched {
     }
 
     fn kubectl(&self, words: &[&str]) -> String {
-        cluster().kubectl(CLUSTER, &[&["-n", &self.0.name], words].concat())
+        self.0.kubectl(words)
     }
 
     fn helm(&self, words: &[&str]) {

@@ -1,6 +1,6 @@
 //! What the chart mounts is not the image's: no save is written there.
 
-use super::{containers, kubectl, page, pod, project, serves, up};
+use super::{containers, page, pod, project, serves, up};
 use crate::support::project::Project;
 
 const FILES: &[(&str, &str)] = &[
@@ -36,7 +36,7 @@ fn mounted(name: &str) -> Project {
 }
 
 fn inside(project: &Project, path: &str) -> String {
-    kubectl(project, &["exec", "deploy/app", "--", "cat", path])
+    project.kubectl(&["exec", "deploy/app", "--", "cat", path])
 }
 
 fn covered(project: &Project) -> Vec<(String, String)> {
@@ -56,7 +56,7 @@ fn nothing_is_overwritten(project: &Project) {
     up(project);
     let before = pod(project, "app");
     let precious = "echo precious >/app/data/app.db";
-    kubectl(project, &["exec", "deploy/app", "--", "sh", "-c", precious]);
+    project.kubectl(&["exec", "deploy/app", "--", "sh", "-c", precious]);
     project.write("app/data/app.db", "local\n");
     project.write("app/data/new.db", "local\n");
     project.write("app/config.yaml", "mode: other\n");
@@ -74,7 +74,7 @@ fn nothing_is_overwritten(project: &Project) {
     assert_eq!(pod(project, "app"), before, "nothing was rolled out");
     assert_eq!(inside(project, "/app/data/app.db"), "precious\n");
     assert_eq!(page(project, "app", "/config.yaml"), "mode: cluster\n");
-    let listed = kubectl(project, &["exec", "deploy/app", "--", "ls", "/app/data"]);
+    let listed = project.kubectl(&["exec", "deploy/app", "--", "ls", "/app/data"]);
     assert_eq!(listed, "app.db\n");
     let told = covered(project);
     for (path, volume) in [
@@ -141,10 +141,7 @@ CMD [\"python\", \"-m\", \"http.server\", \"8000\"]
     project.write("app/site/shared/z", "two\n");
     project.write("app/site/x", "two\n");
     serves(&project, "app", "/x", "two");
-    let listed = kubectl(
-        &project,
-        &["exec", "deploy/app", "--", "ls", "-A", "/scratch"],
-    );
+    let listed = project.kubectl(&["exec", "deploy/app", "--", "ls", "-A", "/scratch"]);
     assert_eq!(listed, "");
     let told = covered(&project);
     assert!(

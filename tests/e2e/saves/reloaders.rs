@@ -109,7 +109,7 @@ fn a_fix_by_sync_is_as_fast_as_a_save() {
 
 /// None while an old and a new one are there.
 fn pod_or_none(project: &crate::support::project::Project) -> Option<String> {
-    let pods = super::kubectl(project, &["get", "pods", "-o", "name"]);
+    let pods = project.kubectl(&["get", "pods", "-o", "name"]);
     let mut pods = pods
         .lines()
         .map(|name| name.trim_start_matches("pod/").to_owned());
@@ -140,8 +140,10 @@ fn a_save_while_the_only_pod_crashes_is_built() {
     up(&project);
     project.write("app/app.py", "import nothing_of_that_name\n");
     eventually("the broken program is not rolled out", PATIENCE, || {
-        super::kubectl(&project, &["get", "pods"]).contains("CrashLoopBackOff")
-            || super::kubectl(&project, &["get", "pods"]).contains("Error")
+        project
+            .kubectl(&["get", "pods"])
+            .contains("CrashLoopBackOff")
+            || project.kubectl(&["get", "pods"]).contains("Error")
     });
     project.write("app/app.py", &answering("mended"));
     serves(&project, "app", "/", "mended");

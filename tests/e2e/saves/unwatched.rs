@@ -1,7 +1,7 @@
 //! A save that the reloader of a container does not see, or that no COPY shows the way of, is built: the program runs it,
 //! or the file is where a build puts it.
 
-use super::{PATIENCE, kubectl};
+use super::PATIENCE;
 use crate::support::eventually;
 use crate::support::machine::{CLUSTER, cluster};
 use crate::support::project::Project;
@@ -76,7 +76,7 @@ fn what_the_reloader_does_not_watch_and_what_no_copy_shows_is_built() {
         let target = format!("deploy/{deployment}");
         let cat = ["exec", &target, "--", "cat", path].map(str::to_owned);
         let words: Vec<_> = cat.iter().map(String::as_str).collect();
-        kubectl(&project, &words)
+        project.kubectl(&words)
     };
     project.devk(&["settle", "--timeout", "120s"]).well();
     assert_eq!(inside("skeleton", "/users/dev/rc"), "two\n");
@@ -85,11 +85,8 @@ fn what_the_reloader_does_not_watch_and_what_no_copy_shows_is_built() {
     assert_eq!(verified["equal"], true, "{verified}");
 
     // The Job of the rebuilt image has run again.
-    assert_eq!(kubectl(&project, &["logs", "job/seed"]), "two\n");
-    kubectl(
-        &project,
-        &["create", "job", "--from=cronjob/nightly", "nightly-1"],
-    );
+    assert_eq!(project.kubectl(&["logs", "job/seed"]), "two\n");
+    project.kubectl(&["create", "job", "--from=cronjob/nightly", "nightly-1"]);
     let failing = || {
         let status = project.devk(&["status"]).well().document();
         status["failing_cron_jobs"].as_array().unwrap().clone()

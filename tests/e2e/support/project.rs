@@ -113,6 +113,27 @@ impl Project {
         self.set("PATH", std::env::join_paths(folders).unwrap());
     }
 
+    /// Runs a line as somebody does who pastes it into a shell in the project's folder.
+    pub(crate) fn paste(&self, line: &str) {
+        let devk = Path::new(env!("CARGO_BIN_EXE_devk")).parent().unwrap();
+        let path = std::env::var_os("PATH").unwrap();
+        let path = std::iter::once(devk.to_owned()).chain(std::env::split_paths(&path));
+        let mut shell = Command::new("sh");
+        shell
+            .args(["-c", line])
+            .current_dir(self.dir.path())
+            .env_clear()
+            .envs(self.environment.iter().map(|(k, v)| (k, v)))
+            .env("PATH", std::env::join_paths(path).unwrap());
+        let done = shell.output().unwrap();
+        assert!(done.status.success(), "{line}: {done:?}");
+    }
+
+    /// What kubectl prints about the project's namespace on the tests' cluster.
+    pub(crate) fn kubectl(&self, words: &[&str]) -> String {
+        machine().kubectl(CLUSTER, &[&["-n", &self.name], words].concat())
+    }
+
     /// Runs `devk ARGS --format json` in the project's folder to its end.
     pub(crate) fn devk(&self, args: &[&str]) -> Ran {
         self.start(args).ended()
