@@ -118,6 +118,13 @@ enum Command {
         /// For a change: ask nothing up to the risk that `ask.yes` in devk.yaml allows
         #[arg(long)]
         yes: bool,
+        /// A model for what devk does not understand: ollama/NAME, openai/NAME, anthropic/NAME; repeated, the next stands
+        /// in for the one before. What is looked at goes to it, without secrets
+        #[arg(long = "model", value_name = "MODEL")]
+        models: Vec<String>,
+        /// Give models other names for the objects of the cluster
+        #[arg(long)]
+        hide_names: bool,
     },
     /// Give the workloads of services new pods, and wait until they are ready
     Restart {
@@ -333,6 +340,8 @@ fn run(command: Command, project: ProjectArgs) -> Result<Exit, Errors> {
                 question,
                 approve,
                 yes,
+                models,
+                hide_names,
             } => {
                 commands::ask::run(
                     &context,
@@ -340,6 +349,8 @@ fn run(command: Command, project: ProjectArgs) -> Result<Exit, Errors> {
                         words: question,
                         approve,
                         yes,
+                        models,
+                        hide_names,
                     },
                 )
                 .await

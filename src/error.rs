@@ -161,6 +161,10 @@ codes! {
     AskName => "ask.name", Usage, "a question names an object that is not there, or several";
     AskUnread => "ask.unread", Usage, "what a question is about could not be read";
     AskChange => "ask.change", Usage, "the words ask for a change of which `devk ask` makes no plan";
+    AskModel => "ask.model", Failed, "`devk ask` did not understand a question, and no model made an answer or a plan of it";
+    ModelUnknown => "model.unknown", Usage, "no model has the name that was given";
+    ModelUrl => "model.url", Usage, "the address of a model is none, or would send a key unencrypted to another machine";
+    ModelKey => "model.key", Usage, "the key of a model cannot be read from where it is said to be";
     AuditUnwritable => "audit.unwritable", Usage, "the audit log cannot be written; what an agent asks for, and a plan that changes objects, is not begun without it";
     AuditUnreadable => "audit.unreadable", Failed, "a file of the audit log cannot be read";
     AuditBroken => "audit.broken", Found, "a record of the audit log was changed after it was written, or is missing";

@@ -5,6 +5,7 @@
 
 mod again;
 pub mod ask;
+pub mod assistant;
 pub mod audit;
 pub mod bridge;
 pub mod change;
@@ -36,6 +37,7 @@ mod log_lines;
 pub mod logs;
 pub mod mcp;
 mod memory;
+pub mod model;
 pub mod new_chart;
 pub mod observe;
 pub mod owner;

@@ -32,6 +32,8 @@ pub enum AuditKind {
     McpConfigure,
     /// What an agent asked for and devk did not begin, since a person decides about it.
     McpAsk,
+    /// A question that went to a model.
+    AskModel,
     Approve,
     /// A plan that changes objects of the cluster.
     Change,
@@ -46,7 +48,7 @@ pub enum AuditKind {
 
 impl AuditKind {
     /// All that a person may filter by.
-    pub const ALL: [Self; 14] = [
+    pub const ALL: [Self; 15] = [
         Self::Up,
         Self::Down,
         Self::Restart,
@@ -57,6 +59,7 @@ impl AuditKind {
         Self::ChartNew,
         Self::McpConfigure,
         Self::McpAsk,
+        Self::AskModel,
         Self::Approve,
         Self::Change,
         Self::LogTorn,
@@ -76,6 +79,7 @@ impl AuditKind {
             Self::ChartNew => "chart-new",
             Self::McpConfigure => "mcp-configure",
             Self::McpAsk => "mcp-ask",
+            Self::AskModel => "ask-model",
             Self::Approve => "approve",
             Self::Change => "change",
             Self::LogTorn => "log-torn",

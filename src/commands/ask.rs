@@ -1,5 +1,8 @@
 //! `devk ask`: a question in plain words, answered from what the cluster says now. A request for a change becomes a plan, and
-//! `devk change` previews it and asks for an approval; nothing else here writes.
+//! `devk change` previews it and asks for an approval; nothing else here writes. What devk does not understand goes to the
+//! models that the user has named, if any ([`consult`]).
+
+mod consult;
 
 use std::io::{IsTerminal, Write};
 
@@ -14,6 +17,7 @@ use crate::error::{Code, Error, Errors, Exit, Result};
 use crate::release::project_pods::ProjectPods;
 use crate::shell::quote;
 use crate::ui::{self, Format};
+use consult::AskedModels;
 
 /// What stands before each question of a dialogue.
 const PROMPT: &str = "ask> ";
@@ -26,6 +30,10 @@ pub struct AskOptions {
     pub approve: Option<String>,
     /// Ask nothing up to the risk that devk.yaml allows.
     pub yes: bool,
+    /// Models for what devk does not understand, in the order in which they are asked.
+    pub models: Vec<String>,
+    /// Models are given other names for the objects.
+    pub hide_names: bool,
 }
 
 /// The contract of `devk ask --format json`.
@@ -50,11 +58,12 @@ pub async fn run(context: &Context, options: AskOptions) -> Result<Exit, Errors>
             .hint("devk ask \"what is wrong\"")
             .into());
     }
+    let models = AskedModels::of(context, &options)?;
     let project = context.running_project()?;
     let asker = asker(context, &project).await?;
     match is_dialogue {
-        true => dialogue(context, &asker).await,
-        false => answer(context, &asker, &text, &options).await,
+        true => dialogue(context, &asker, &models, options).await,
+        false => answer(context, &asker, &models, &text, &options).await,
     }
 }
 
@@ -85,10 +94,21 @@ async fn asker(context: &Context, project: &Project) -> Result<Asker> {
 async fn answer(
     context: &Context,
     asker: &Asker,
+    models: &AskedModels,
     text: &str,
     options: &AskOptions,
 ) -> Result<Exit, Errors> {
-    match asker.reply(text).await? {
+    let reply = match asker.reply(text).await {
+        Ok(AskReply::Change(PlannedRequest { plan: None, verb })) => Err(unplanned(&verb)),
+        reply => reply,
+    };
+    let reply = match reply {
+        Err(unclear) if models.may_help(&unclear) => {
+            return consult::consult(context, asker, models, text, unclear).await;
+        }
+        reply => reply?,
+    };
+    match reply {
         AskReply::Change(planned) => carry_out(context, planned, text, options).await,
         AskReply::AskAnswer(_) if options.approve.is_some() || options.yes => {
             let message = "`--approve` and `--yes` are for changes, and this is a question";
@@ -141,12 +161,17 @@ fn unplanned(verb: &str) -> Error {
 }
 
 /// Question after question, until Ctrl-C, Ctrl-D or `exit`.
-async fn dialogue(context: &Context, asker: &Asker) -> Result<Exit, Errors> {
+async fn dialogue(
+    context: &Context,
+    asker: &Asker,
+    models: &AskedModels,
+    options: AskOptions,
+) -> Result<Exit, Errors> {
     ui::err("Questions about what runs; `help` shows some, Ctrl-D leaves.\n");
-    let none = AskOptions {
-        words: vec![],
+    let options = AskOptions {
         approve: None,
         yes: false,
+        ..options
     };
     let mut lines = BufReader::new(tokio::io::stdin()).lines();
     loop {
@@ -167,7 +192,7 @@ async fn dialogue(context: &Context, asker: &Asker) -> Result<Exit, Errors> {
             _ => {}
         }
         let answered = tokio::select! {
-            answered = answer(context, asker, text, &none) => answered,
+            answered = answer(context, asker, models, text, &options) => answered,
             _ = tokio::signal::ctrl_c() => return Ok(Exit::Ok),
         };
         if let Err(errors) = answered {

@@ -179,6 +179,11 @@ fn repository(folder: &Path) -> &Path {
         .unwrap_or(folder)
 }
 
+/// Whether a variable of this name holds a secret in this value.
+pub(crate) fn is_secret(name: &str, value: &str) -> bool {
+    !secret_parts(name, value).is_empty()
+}
+
 /// The parts of a variable's value that are secret: all of it, lines of it, or the password of a URL.
 fn secret_parts(name: &str, value: &str) -> Vec<String> {
     let value = value.trim();

@@ -31,7 +31,7 @@ const LAYERS: &[&[&str]] = &[
         "pod_security",
     ],
     &["audit", "process"],
-    &["owner", "relay", "ui"],
+    &["model", "owner", "relay", "ui"],
     &["config", "database", "docker"],
     &["compose", "image", "ports"],
     &["cluster", "new_chart", "plan", "variables"],
@@ -45,6 +45,7 @@ const LAYERS: &[&[&str]] = &[
     &["ci", "down", "init", "inventory"],
     &["ask", "check"],
     &["doctor", "mcp"],
+    &["assistant"],
     &["commands"],
     &["cli"],
 ];

@@ -1,0 +1,400 @@
+//! A question that devk does not understand, put to the models that its user has named; what they make of it is shown as
+//! theirs, and recorded.
+
+use serde::Serialize;
+
+use sha2::Digest;
+
+use super::AskOptions;
+use crate::ask::Asker;
+use crate::assistant::{Assistant, Consulted, ConsultedOutcome, ConsultedTrail};
+use crate::audit::AuditKind;
+use crate::change::plan::{ChangePlan, ObjectName};
+use crate::commands::Context;
+use crate::commands::change::{self, PlanRequest};
+use crate::commands::recorded::{RecordedCommand, Recording};
+use crate::environment::Environment;
+use crate::error::{Code, Error, Errors, Exit, Result};
+use crate::hex::hex;
+use crate::mcp::mask::Mask;
+use crate::model::{ModelBackend, ModelChain, ModelNews, selected};
+use crate::paths::write_atomic;
+use crate::shell::quote;
+use crate::ui::event::{Reporter, Step};
+use crate::ui::plain::escape_controls;
+use crate::ui::{self, Format, View};
+
+/// The models to ask, where the command line names none: names with commas between them.
+const MODELS: &str = "DEVK_ASK_MODEL";
+
+/// The models of a command.
+pub(super) struct AskedModels {
+    chain: ModelChain,
+    /// In the order in which they are asked.
+    names: Vec<String>,
+    hides_names: bool,
+}
+
+/// The contract of `devk ask --format json` for an answer of a model.
+#[derive(Debug, Serialize)]
+struct ModelDocument<'a> {
+    version: u32,
+    question: &'a str,
+    /// Why devk itself gives no answer.
+    unclear: String,
+    model: ModelAnswer<'a>,
+}
+
+#[derive(Debug, Serialize)]
+struct ModelAnswer<'a> {
+    backend: &'a str,
+    text: &'a str,
+    /// The model looked at nothing.
+    unverified: bool,
+    looked: Vec<LookedAt<'a>>,
+    passed: Vec<PassedBackend<'a>>,
+}
+
+#[derive(Debug, Serialize)]
+struct LookedAt<'a> {
+    at: &'a str,
+    kubectl: &'a [String],
+}
+
+#[derive(Debug, Serialize)]
+struct PassedBackend<'a> {
+    backend: &'a str,
+    why: &'a str,
+}
+
+impl AskedModels {
+    /// The models of the command line, or else those of the environment.
+    ///
+    /// # Errors
+    /// [`Code::ModelUnknown`], all of them.
+    pub(super) fn of(context: &Context, options: &AskOptions) -> Result<Self, Errors> {
+        let environment = Environment::of_process();
+        let names = match options.models.is_empty() {
+            false => options.models.clone(),
+            true => {
+                let set = environment.get(MODELS).unwrap_or_default().split(',');
+                let names = set.map(str::trim).filter(|name| !name.is_empty());
+                names.map(str::to_owned).collect()
+            }
+        };
+        let backends = names.iter().map(|name| selected(name, &[], &environment));
+        let backends: Vec<ModelBackend> = all(backends)?;
+        let failures = context.paths.cache.join("models");
+        Ok(Self {
+            chain: ModelChain::new(backends, &failures, &environment),
+            names,
+            hides_names: options.hide_names,
+        })
+    }
+
+    /// Whether a model may help where devk itself failed.
+    pub(super) fn may_help(&self, error: &Error) -> bool {
+        let is_of_words = matches!(
+            error.code,
+            Code::AskUnclear | Code::AskName | Code::AskChange
+        );
+        is_of_words && !self.chain.is_empty()
+    }
+}
+
+fn all<T>(results: impl Iterator<Item = Result<T>>) -> Result<Vec<T>, Errors> {
+    let mut errors = vec![];
+    let found: Vec<_> = results
+        .filter_map(|result| result.map_err(|error| errors.push(error)).ok())
+        .collect();
+    Errors::unless_empty(errors, found)
+}
+
+/// Puts a question to the models; `unclear` is what devk itself said.
+///
+/// # Errors
+/// [`Code::AskModel`]; [`Code::ChangeUnapproved`]; for a plan as [`change::carry_out`].
+pub(super) async fn consult(
+    context: &Context,
+    asker: &Asker,
+    models: &AskedModels,
+    text: &str,
+    unclear: Error,
+) -> Result<Exit, Errors> {
+    let command = RecordedCommand {
+        kind: AuditKind::AskModel,
+        options: vec![],
+        words: [vec![text.to_owned()], models.names.clone()].concat(),
+        of_project: true,
+    };
+    let recording = Recording::begin(context, Some(command))?;
+    let mut proposed = None;
+    let asked = async {
+        let consulted = ask(context, asker, models, text).await?;
+        note(context, &consulted);
+        match consulted.outcome {
+            ConsultedOutcome::Answer(answer) => {
+                show(context, text, &unclear, &answer, &consulted.trail)?;
+                Ok(Exit::Ok)
+            }
+            ConsultedOutcome::Plan { plan, unnamed } => {
+                proposed = Some((plan, unnamed, consulted.trail.backend));
+                Ok(Exit::Ok)
+            }
+            ConsultedOutcome::Nothing(why) => Err(nothing(unclear, &why, &consulted.trail).into()),
+        }
+    };
+    let exit = recording.around(asked).await?;
+    match proposed {
+        Some((plan, unnamed, backend)) => {
+            carry_out(context, asker, text, plan, &unnamed, backend).await
+        }
+        None => Ok(exit),
+    }
+}
+
+async fn ask(
+    context: &Context,
+    asker: &Asker,
+    models: &AskedModels,
+    text: &str,
+) -> Result<Consulted> {
+    let mask = Mask::of(&context.source, &context.paths, &Environment::of_process());
+    let masked = |text: &str| mask.text(text);
+    let assistant = Assistant {
+        asker,
+        chain: &models.chain,
+        mask: &masked,
+        hides_names: models.hides_names,
+    };
+    let reporter = Reporter::default();
+    let events = reporter.subscribe();
+    let mut view = View::of(context.format);
+    let work = async move {
+        let mut progress = Progress::new(reporter);
+        let mut news = |news: ModelNews<'_>| progress.take(news);
+        assistant.consult(text, &mut news).await
+    };
+    let (consulted, shown) = view.during(events, work).await;
+    shown.map(|()| consulted)
+}
+
+/// What a person sees while a model writes.
+struct Progress {
+    reporter: Reporter,
+    step: Option<Step>,
+    characters: usize,
+}
+
+impl Progress {
+    fn new(reporter: Reporter) -> Self {
+        Self {
+            reporter,
+            step: None,
+            characters: 0,
+        }
+    }
+
+    fn take(&mut self, news: ModelNews<'_>) {
+        match news {
+            ModelNews::Asking(backend) => {
+                self.end();
+                self.characters = 0;
+                self.step = Some(self.reporter.start(backend, "is asked"));
+            }
+            ModelNews::Text(text) => {
+                self.characters += text.chars().count();
+                if let Some(step) = self.step.as_ref().filter(|_| !text.is_empty()) {
+                    step.progress(format!("{} characters", self.characters));
+                }
+            }
+            ModelNews::Passed(passed) => match self.step.take() {
+                Some(step) => step.skip(passed.why.clone()),
+                None => self.reporter.skipped(&passed.backend, &passed.why),
+            },
+        }
+    }
+
+    fn end(&mut self) {
+        if let Some(step) = self.step.take() {
+            step.done("looks further");
+        }
+    }
+}
+
+impl Drop for Progress {
+    fn drop(&mut self) {
+        if let Some(step) = self.step.take() {
+            step.done("has answered");
+        }
+    }
+}
+
+/// What became of the question, for the log.
+fn note(context: &Context, consulted: &Consulted) {
+    let trail = &consulted.trail;
+    let add = |what: String| context.changes.add(what);
+    let passed = trail.passed.iter();
+    passed.for_each(|passed| add(format!("{} gave no reply: {}", passed.backend, passed.why)));
+    trail
+        .looked
+        .iter()
+        .for_each(|looked| add(format!("looked: {}", looked.at)));
+    trail
+        .refused
+        .iter()
+        .for_each(|refused| add(format!("refused: {refused}")));
+    match &consulted.outcome {
+        ConsultedOutcome::Answer(answer) => add(format!("{} answered: {answer}", trail.backend)),
+        ConsultedOutcome::Plan { plan, .. } => {
+            let plan = serde_json::to_string(plan).unwrap_or_default();
+            add(format!("{} proposed: {plan}", trail.backend));
+        }
+        ConsultedOutcome::Nothing(why) => add(format!("nothing of use: {why}")),
+    }
+}
+
+fn show(
+    context: &Context,
+    text: &str,
+    unclear: &Error,
+    answer: &str,
+    trail: &ConsultedTrail,
+) -> Result<()> {
+    match context.format {
+        Format::Json => ui::json(&ModelDocument {
+            version: 1,
+            question: text,
+            unclear: unclear.on_one_line(),
+            model: ModelAnswer {
+                backend: &trail.backend,
+                text: answer,
+                unverified: trail.is_unverified(),
+                looked: trail
+                    .looked
+                    .iter()
+                    .map(|looked| LookedAt {
+                        at: &looked.at,
+                        kubectl: &looked.kubectl,
+                    })
+                    .collect(),
+                passed: trail
+                    .passed
+                    .iter()
+                    .map(|passed| PassedBackend {
+                        backend: &passed.backend,
+                        why: &passed.why,
+                    })
+                    .collect(),
+            },
+        }),
+        Format::Table => ui::out(&answered(answer, trail)),
+    }
+}
+
+/// The answer as text: what a model says is said to be its own.
+fn answered(answer: &str, trail: &ConsultedTrail) -> String {
+    let lines = answer.lines().map(escape_controls);
+    let mut text: String = lines.map(|line| format!("{line}\n")).collect();
+    let section = |head: &str, lines: Vec<String>| -> String {
+        let lines: String = lines
+            .iter()
+            .map(|line| format!("  {}\n", escape_controls(line)))
+            .collect();
+        match lines.is_empty() {
+            true => String::new(),
+            false => format!("\n{head}:\n{lines}"),
+        }
+    };
+    let looked = trail.looked.iter().map(|looked| looked.at.clone());
+    text += &section("looked at", looked.collect());
+    let mut kubectl: Vec<_> = trail
+        .looked
+        .iter()
+        .flat_map(|looked| looked.kubectl.clone())
+        .collect();
+    kubectl.sort();
+    kubectl.dedup();
+    text += &section("the same with kubectl", kubectl);
+    let mut notes = vec![match trail.is_unverified() {
+        true => format!(
+            "unverified: these are the words of {}, which has looked at nothing",
+            trail.backend
+        ),
+        false => format!("these are the words of {}, and not devk's", trail.backend),
+    }];
+    let passed = trail.passed.iter();
+    notes.extend(passed.map(|passed| format!("{} gave no reply: {}", passed.backend, passed.why)));
+    text + &section("note", notes)
+}
+
+/// What devk itself said, and that no model made more of it.
+fn nothing(unclear: Error, why: &str, trail: &ConsultedTrail) -> Error {
+    let message = format!("{}, and no model helps: {why}", unclear.message);
+    let error = Error::new(Code::AskModel, message);
+    let passed = trail.passed.iter();
+    let error = passed.fold(error, |error, passed| {
+        error.evidence(format!("{}: {}", passed.backend, passed.why))
+    });
+    match unclear.hint {
+        Some(hint) => error.hint(hint),
+        None => error,
+    }
+}
+
+/// A plan of a model goes into a file, so that what is approved is this plan and not what the model says the next time.
+async fn carry_out(
+    context: &Context,
+    asker: &Asker,
+    text: &str,
+    plan: ChangePlan,
+    unnamed: &[ObjectName],
+    backend: String,
+) -> Result<Exit, Errors> {
+    let document = serde_json::to_vec_pretty(&plan).map_err(|e| {
+        Error::new(
+            Code::Internal,
+            format!("the plan cannot be written down: {e}"),
+        )
+    })?;
+    let name = hex(sha2::Sha256::digest(&document));
+    let folder = context
+        .paths
+        .project(&asker.project.namespace)
+        .join("plans");
+    let file = folder.join(format!("{}.json", &name[..12]));
+    write_atomic(&file, &document, 0o600)?;
+    let again = format!("devk change {}", quote(&file));
+    if !unnamed.is_empty() {
+        return Err(undecided(&plan, unnamed, &backend, &again).into());
+    }
+    let request = PlanRequest {
+        plan,
+        again,
+        may_ask: true,
+        approve: None,
+        yes: false,
+        question: Some(text.to_owned()),
+        backend: Some(backend),
+    };
+    change::carry_out(context, &request).await
+}
+
+fn undecided(plan: &ChangePlan, unnamed: &[ObjectName], backend: &str, again: &str) -> Error {
+    let names: Vec<_> = unnamed.iter().map(|object| format!("`{object}`")).collect();
+    let message = format!(
+        "{backend} proposes to change {}, which the question does not name: nothing was done",
+        names.join(", ")
+    );
+    let error = Error::new(Code::ChangeUnapproved, message);
+    let error = plan.steps.iter().fold(error, |error, step| {
+        let why = step.reason.as_deref().map(|why| format!(": {why}"));
+        error.evidence(format!(
+            "{} {}{}",
+            step.action.verb(),
+            step.object,
+            why.unwrap_or_default()
+        ))
+    });
+    error.hint(again)
+}

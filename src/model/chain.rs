@@ -1,0 +1,120 @@
+//! Several backends, in the order in which the user named them: the first that answers counts.
+
+use std::path::Path;
+
+use jiff::Timestamp;
+use jiff::tz::TimeZone;
+
+use super::backend::ModelBackend;
+use super::breaker::Breaker;
+use super::conversation::{Conversation, ModelReply};
+use super::send::send;
+use crate::environment::Environment;
+
+/// Backends of which each stands in for the one before.
+#[derive(Debug, Clone)]
+pub struct ModelChain {
+    backends: Vec<ModelBackend>,
+    breaker: Breaker,
+    environment: Environment,
+}
+
+/// A reply and who gave it.
+#[derive(Debug, Clone, PartialEq)]
+pub struct ModelSent {
+    pub reply: ModelReply,
+    /// The name of the backend.
+    pub backend: String,
+    /// Those before it, which gave none.
+    pub passed: Vec<PassedOver>,
+}
+
+/// A backend that gave no reply.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct PassedOver {
+    pub backend: String,
+    pub why: String,
+}
+
+/// What happens while a reply is waited for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum ModelNews<'a> {
+    Asking(&'a str),
+    /// A piece of the text of a reply, as it comes. The reply may yet turn out to be cut.
+    Text(&'a str),
+    Passed(&'a PassedOver),
+}
+
+impl ModelChain {
+    /// `failures` is the folder where devk keeps which backends failed.
+    pub fn new(backends: Vec<ModelBackend>, failures: &Path, environment: &Environment) -> Self {
+        Self {
+            backends,
+            breaker: Breaker::new(failures),
+            environment: environment.clone(),
+        }
+    }
+
+    pub fn is_empty(&self) -> bool {
+        self.backends.is_empty()
+    }
+
+    /// The first reply that a backend gives.
+    ///
+    /// # Errors
+    /// None gives one: all of them, with the reason of each.
+    pub async fn send(
+        &self,
+        conversation: &Conversation,
+        news: &mut (dyn FnMut(ModelNews<'_>) + Send),
+    ) -> Result<ModelSent, Vec<PassedOver>> {
+        let mut passed = vec![];
+        for backend in &self.backends {
+            let why = match self.breaker.open(&backend.name, Timestamp::now()) {
+                Some(open) => {
+                    let until = open.until.to_zoned(TimeZone::system()).strftime("%H:%M:%S");
+                    format!("it is left out until {until}: {}", open.why)
+                }
+                None => match self.ask(backend, conversation, news).await {
+                    Ok(reply) => {
+                        return Ok(ModelSent {
+                            reply,
+                            backend: backend.name.clone(),
+                            passed,
+                        });
+                    }
+                    Err(why) => why,
+                },
+            };
+            let over = PassedOver {
+                backend: backend.name.clone(),
+                why,
+            };
+            news(ModelNews::Passed(&over));
+            passed.push(over);
+        }
+        Err(passed)
+    }
+
+    async fn ask(
+        &self,
+        backend: &ModelBackend,
+        conversation: &Conversation,
+        news: &mut (dyn FnMut(ModelNews<'_>) + Send),
+    ) -> Result<ModelReply, String> {
+        news(ModelNews::Asking(&backend.name));
+        let mut said = |text: &str| news(ModelNews::Text(text));
+        match send(backend, conversation, &self.environment, &mut said).await {
+            Ok(reply) => {
+                self.breaker.answered(&backend.name);
+                Ok(reply)
+            }
+            Err(failure) => {
+                let now = Timestamp::now();
+                self.breaker
+                    .failed(&backend.name, &failure.why, failure.pause, now);
+                Err(failure.why)
+            }
+        }
+    }
+}

@@ -1,0 +1,113 @@
+//! The key of a backend: where it comes from, and that it is shown nowhere.
+
+use std::fmt;
+use std::path::PathBuf;
+
+use crate::environment::Environment;
+use crate::error::{Code, Error, Result};
+use crate::process::Cmd;
+
+/// A file that is longer holds no key.
+const MOST_BYTES: u64 = 64 * 1024;
+/// A shorter text is in every message.
+const LEAST_HIDDEN_BYTES: usize = 4;
+
+/// A key as it is sent. It is never printed.
+#[derive(Clone, PartialEq, Eq)]
+pub struct ApiKey(String);
+
+/// Where a key comes from.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum KeySource {
+    /// The value of this environment variable.
+    Variable(String),
+    /// The text of this file.
+    File(PathBuf),
+    /// What this program prints: a credential helper. The program and its arguments.
+    Command(Vec<String>),
+}
+
+impl ApiKey {
+    /// What goes into a request's header.
+    pub(super) fn text(&self) -> &str {
+        &self.0
+    }
+
+    /// The text without the key: a backend may repeat what it was sent.
+    pub(super) fn hidden_in(&self, text: &str) -> String {
+        match self.0.len() >= LEAST_HIDDEN_BYTES {
+            true => text.replace(&self.0, "[key]"),
+            false => text.to_owned(),
+        }
+    }
+
+    /// A key of a text whose ends are of no account. A key goes into a header, so it is one word.
+    fn of(text: &str, from: &str) -> Result<Self> {
+        let text = text.trim();
+        let is_word = !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_graphic());
+        match is_word {
+            true => Ok(Self(text.to_owned())),
+            false => {
+                let what = format!("{from} holds no key: one line of printable characters");
+                Err(Error::new(Code::ModelKey, what))
+            }
+        }
+    }
+}
+
+impl fmt::Debug for ApiKey {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("ApiKey")
+    }
+}
+
+impl KeySource {
+    /// Reads the key.
+    ///
+    /// # Errors
+    /// [`Code::ModelKey`] with where it was looked for.
+    pub(super) async fn read(&self, environment: &Environment) -> Result<ApiKey> {
+        match self {
+            Self::Variable(name) => match environment.get(name) {
+                Some(value) => ApiKey::of(value, &format!("the environment variable `{name}`")),
+                None => {
+                    let what = format!("the environment variable `{name}` is not set");
+                    Err(Error::new(Code::ModelKey, what))
+                }
+            },
+            Self::File(path) => {
+                let unreadable = |e: std::io::Error| {
+                    let what = format!("the key cannot be read from {}: {e}", path.display());
+                    Error::new(Code::ModelKey, what)
+                };
+                let length = std::fs::metadata(path).map_err(unreadable)?.len();
+                if length > MOST_BYTES {
+                    let what = format!("{} is too long for a key", path.display());
+                    return Err(Error::new(Code::ModelKey, what));
+                }
+                let text = std::fs::read_to_string(path).map_err(unreadable)?;
+                ApiKey::of(&text, &path.display().to_string())
+            }
+            Self::Command(words) => printed(words, environment).await,
+        }
+    }
+}
+
+/// What a credential helper prints. No error shows its output, which may hold the key.
+async fn printed(words: &[String], environment: &Environment) -> Result<ApiKey> {
+    let Some((program, arguments)) = words.split_first() else {
+        return Err(Error::new(
+            Code::ModelKey,
+            "the command for the key is empty",
+        ));
+    };
+    let program = environment.find(program, "install the program that prints the key")?;
+    let command = Cmd::new(program).args(arguments).inherit(environment);
+    let answer = command.answer(|_| {}).await?;
+    let shown = command.pasteable();
+    if !answer.status.success() {
+        let what = format!("`{shown}` prints no key: {}", answer.status);
+        return Err(Error::new(Code::ModelKey, what).hint(shown));
+    }
+    ApiKey::of(&answer.output.stdout, &format!("what `{shown}` prints"))
+}

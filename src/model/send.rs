@@ -1,0 +1,215 @@
+//! One exchange with one backend: a request over HTTP, its reply within the limits.
+
+use std::time::Duration;
+
+use bytes::Bytes;
+use http_body_util::{BodyExt, Full, Limited};
+use hyper::body::Incoming;
+use hyper::header::{AUTHORIZATION, CONTENT_TYPE, RETRY_AFTER};
+use hyper::{Request, Response, Uri};
+use hyper_rustls::{HttpsConnector, HttpsConnectorBuilder};
+use hyper_util::client::legacy::Client;
+use hyper_util::client::legacy::connect::HttpConnector;
+use hyper_util::rt::TokioExecutor;
+use serde_json::Value;
+use tokio::time::timeout;
+
+use super::backend::{ModelBackend, WireFormat};
+use super::conversation::{Conversation, ModelReply};
+use super::key::ApiKey;
+use super::parts::{ModelFault, ReplyParts, told_error};
+use super::stream::{BodyForm, BodyReader};
+use super::{anthropic, ollama, openai};
+use crate::environment::Environment;
+use crate::error::chain;
+
+/// So much of a refusal is read.
+const MOST_REFUSAL_BYTES: usize = 16 * 1024;
+/// So much of a backend's own words is shown.
+const MOST_SHOWN_CHARS: usize = 300;
+
+/// Why there is no reply, and how long the backend asks to be left alone.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct SendFailure {
+    pub(super) why: String,
+    pub(super) pause: Option<Duration>,
+}
+
+impl From<ModelFault> for SendFailure {
+    fn from(fault: ModelFault) -> Self {
+        Self {
+            why: fault.0,
+            pause: None,
+        }
+    }
+}
+
+/// Sends a conversation and reads the reply. `said` hears each piece of its text as it comes.
+pub(super) async fn send(
+    backend: &ModelBackend,
+    conversation: &Conversation,
+    environment: &Environment,
+    said: &mut (dyn FnMut(&str) + Send),
+) -> Result<ModelReply, SendFailure> {
+    let told = |error: crate::error::Error| ModelFault(error.to_string());
+    let address = backend.address().map_err(told)?;
+    let key = backend.api_key(environment).await.map_err(told)?;
+    let exchange = exchange(backend, conversation, &address, key.as_ref(), said);
+    let sent = match timeout(backend.limits.total, exchange).await {
+        Ok(sent) => sent,
+        Err(_) => Err(late("no whole reply", backend.limits.total).into()),
+    };
+    sent.map_err(|failure| SendFailure {
+        why: shown(&failure.why, key.as_ref()),
+        ..failure
+    })
+}
+
+async fn exchange(
+    backend: &ModelBackend,
+    conversation: &Conversation,
+    address: &Uri,
+    key: Option<&ApiKey>,
+    said: &mut (dyn FnMut(&str) + Send),
+) -> Result<ModelReply, SendFailure> {
+    let (body, take): (Value, Take) = match backend.format {
+        WireFormat::OpenAi => (openai::request(&backend.model, conversation), openai::take),
+        WireFormat::Anthropic => (
+            anthropic::request(&backend.model, conversation),
+            anthropic::take,
+        ),
+        WireFormat::Ollama => (ollama::request(&backend.model, conversation), ollama::take),
+    };
+    let is_streamed = body["stream"] == Value::Bool(true);
+    let request = request(backend.format, address, key, &body)?;
+    let client = client(backend.limits.connect)?;
+    let first = match is_streamed {
+        true => backend.limits.first_byte,
+        false => backend.limits.total,
+    };
+    let is_late = |_| late("no answer", first);
+    let response = timeout(first, client.request(request))
+        .await
+        .map_err(is_late)?;
+    let response = response.map_err(|e| ModelFault(chain(&e)))?;
+    if !response.status().is_success() {
+        return Err(refusal(response).await);
+    }
+    Ok(reply(response, take, conversation, first, said).await?)
+}
+
+/// Reads one document of a reply into its parts.
+type Take = fn(&mut ReplyParts, &Value) -> Result<(), ModelFault>;
+
+async fn reply(
+    response: Response<Incoming>,
+    take: Take,
+    conversation: &Conversation,
+    first: Duration,
+    said: &mut (dyn FnMut(&str) + Send),
+) -> Result<ModelReply, ModelFault> {
+    let content_type = response.headers().get(CONTENT_TYPE);
+    let content_type = content_type.and_then(|value| value.to_str().ok());
+    let form = BodyForm::of(content_type.unwrap_or_default());
+    let (mut reader, mut parts) = (BodyReader::new(form), ReplyParts::default());
+    let mut body = response.into_body();
+    let mut has_begun = false;
+    let mut read = |parts: &mut ReplyParts, documents: Vec<Value>| {
+        for document in documents {
+            let before = parts.said().len();
+            take(parts, &document)?;
+            said(&parts.said()[before..]);
+        }
+        Ok::<_, ModelFault>(())
+    };
+    loop {
+        let frame = match has_begun {
+            true => body.frame().await,
+            false => timeout(first, body.frame())
+                .await
+                .map_err(|_| late("no answer", first))?,
+        };
+        let Some(frame) = frame else { break };
+        has_begun = true;
+        let frame = frame.map_err(|e| ModelFault(format!("the reply was cut: {}", chain(&e))))?;
+        if let Some(bytes) = frame.data_ref() {
+            read(&mut parts, reader.take(bytes)?)?;
+        }
+        if reader.is_done {
+            parts.ends();
+            return parts.finish(conversation);
+        }
+    }
+    read(&mut parts, reader.end()?)?;
+    parts.finish(conversation)
+}
+
+fn request(
+    format: WireFormat,
+    address: &Uri,
+    key: Option<&ApiKey>,
+    body: &Value,
+) -> Result<Request<Full<Bytes>>, ModelFault> {
+    let mut request = Request::post(address).header(CONTENT_TYPE, "application/json");
+    if format == WireFormat::Anthropic {
+        request = request.header("anthropic-version", anthropic::VERSION);
+    }
+    request = match (format, key) {
+        (_, None) => request,
+        (WireFormat::Anthropic, Some(key)) => request.header("x-api-key", key.text()),
+        (_, Some(key)) => request.header(AUTHORIZATION, format!("Bearer {}", key.text())),
+    };
+    let body = Full::new(Bytes::from(body.to_string()));
+    request.body(body).map_err(|e| ModelFault(chain(&e)))
+}
+
+/// A client that follows no redirect: a key goes to the address that the user named.
+fn client(
+    connect: Duration,
+) -> Result<Client<HttpsConnector<HttpConnector>, Full<Bytes>>, ModelFault> {
+    let mut http = HttpConnector::new();
+    http.enforce_http(false);
+    http.set_connect_timeout(Some(connect));
+    let tls = HttpsConnectorBuilder::new()
+        .with_provider_and_native_roots(rustls::crypto::ring::default_provider())
+        .map_err(|e| ModelFault(format!("no certificates of this machine: {e}")))?;
+    let https = tls.https_or_http().enable_http1().wrap_connector(http);
+    Ok(Client::builder(TokioExecutor::new()).build(https))
+}
+
+/// What a backend says that gives no reply.
+async fn refusal(response: Response<Incoming>) -> SendFailure {
+    let status = response.status();
+    let pause = response.headers().get(RETRY_AFTER);
+    let pause = pause.and_then(|value| value.to_str().ok()?.trim().parse().ok());
+    let body = Limited::new(response.into_body(), MOST_REFUSAL_BYTES)
+        .collect()
+        .await;
+    let body = body.map(|body| body.to_bytes()).unwrap_or_default();
+    let told = serde_json::from_slice(&body)
+        .ok()
+        .and_then(|body| told_error(&body));
+    let why = match told {
+        Some(told) => format!("it answers {status}: {}", told.0),
+        None => format!("it answers {status}"),
+    };
+    SendFailure {
+        why,
+        pause: pause.map(Duration::from_secs),
+    }
+}
+
+fn late(what: &str, limit: Duration) -> ModelFault {
+    ModelFault(format!("{what} within {:.1} s", limit.as_secs_f64()))
+}
+
+/// A backend's words in a message: one line, not at any length, without the key.
+fn shown(why: &str, key: Option<&ApiKey>) -> String {
+    let hidden = key.map_or_else(|| why.to_owned(), |key| key.hidden_in(why));
+    let line = hidden.split_whitespace().collect::<Vec<_>>().join(" ");
+    let mut short: String = line.chars().take(MOST_SHOWN_CHARS).collect();
+    if short.len() < line.len() {
+        short.push('…');
+    }
+    short
+}

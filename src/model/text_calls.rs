@@ -1,0 +1,108 @@
+//! Calls that a model wrote into its text: small models, and backends that lose the calls of a stream, do so.
+
+use serde_json::Value;
+
+use super::conversation::ToolCall;
+
+const OPENING: &str = "<tool_call>";
+const CLOSING: &str = "</tool_call>";
+
+/// The calls of a text, and what is left of it; None if there is none. Only tools of these names count, so that JSON that a
+/// model merely shows is no call.
+pub(super) fn calls_in_text(text: &str, names: &[&str]) -> Option<(String, Vec<ToolCall>)> {
+    let (rest, found) = match text.contains(OPENING) {
+        true => tagged(text),
+        false => (String::new(), vec![unfenced(text)]),
+    };
+    let calls: Option<Vec<_>> = found
+        .into_iter()
+        .enumerate()
+        .map(|(at, json)| call(json, names, at))
+        .collect();
+    let calls = calls.filter(|calls| !calls.is_empty())?;
+    Some((rest, calls))
+}
+
+/// What stands between the tags, the last of which models leave out, and what stands around them.
+fn tagged(text: &str) -> (String, Vec<&str>) {
+    let mut parts = text.split(OPENING);
+    let mut rest = parts.next().unwrap_or_default().to_owned();
+    let mut found = vec![];
+    for part in parts {
+        let (json, after) = part.split_once(CLOSING).unwrap_or((part, ""));
+        found.push(json.trim());
+        rest += after;
+    }
+    (rest.trim().to_owned(), found)
+}
+
+/// A text that is one block of code, without its fence.
+fn unfenced(text: &str) -> &str {
+    let text = text.trim();
+    let inside = text
+        .strip_prefix("```")
+        .and_then(|text| text.strip_suffix("```"))
+        .and_then(|text| text.split_once('\n'));
+    inside.map_or(text, |(_, inside)| inside.trim())
+}
+
+fn call(json: &str, names: &[&str], at: usize) -> Option<ToolCall> {
+    let value: Value = serde_json::from_str(json).ok()?;
+    let value = value.get("function").unwrap_or(&value);
+    let name = value.get("name")?.as_str()?;
+    let arguments = value.get("arguments").or_else(|| value.get("parameters"))?;
+    let arguments = match arguments {
+        Value::String(text) => serde_json::from_str(text).ok()?,
+        other => other.clone(),
+    };
+    names.contains(&name).then(|| ToolCall {
+        id: format!("call_{}", at + 1),
+        name: name.to_owned(),
+        arguments,
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn names(text: &str) -> Option<(String, Vec<String>)> {
+        let (rest, calls) = calls_in_text(text, &["look", "get"])?;
+        Some((
+            rest,
+            calls
+                .into_iter()
+                .map(|call| format!("{} {}", call.name, call.arguments))
+                .collect(),
+        ))
+    }
+
+    #[test]
+    fn a_call_in_tags_in_a_fence_or_alone_counts() {
+        let look = || vec![r#"look {"question":"pods"}"#.to_owned()];
+        for text in [
+            r#"{"name": "look", "arguments": {"question": "pods"}}"#,
+            "```json\n{\"name\": \"look\", \"parameters\": {\"question\": \"pods\"}}\n```",
+            r#"<tool_call>{"name": "look", "arguments": "{\"question\": \"pods\"}"}</tool_call>"#,
+            "<tool_call>\n{\"type\": \"function\", \"function\": {\"name\": \"look\", \"arguments\": {\"question\": \"pods\"}}}",
+        ] {
+            assert_eq!(names(text), Some((String::new(), look())), "{text}");
+        }
+        let both = "First I look.<tool_call>{\"name\":\"look\",\"arguments\":{}}</tool_call>\n<tool_call>{\"name\":\"get\",\"arguments\":{}}</tool_call>";
+        let (rest, calls) = names(both).unwrap();
+        assert_eq!((rest.as_str(), calls.len()), ("First I look.", 2));
+    }
+
+    #[test]
+    fn json_that_is_shown_and_tools_that_nobody_gave_are_no_calls() {
+        for text in [
+            r#"{"name": "web", "replicas": 3}"#,
+            r#"The call would be {"name": "look", "arguments": {}}"#,
+            r#"<tool_call>{"name": "bash", "arguments": {}}</tool_call>"#,
+            "<tool_call>look</tool_call>",
+            "",
+        ] {
+            assert_eq!(names(text), None, "{text}");
+        }
+    }
+}
