@@ -156,10 +156,7 @@ impl ChangeAccess {
 
     fn api(&self, object: &ObjectName) -> Api<DynamicObject> {
         let resource = object.kind.resource();
-        match &object.namespace {
-            Some(namespace) => Api::namespaced_with(self.client.clone(), namespace, &resource),
-            None => Api::all_with(self.client.clone(), &resource),
-        }
+        client::objects_of(&self.client, object.namespace.as_deref(), &resource)
     }
 
     /// An object as it is; None if it is not there.

@@ -6,7 +6,7 @@
 
 use futures::future::try_join_all;
 use kube::Client;
-use kube::api::{Api, DynamicObject, Patch, PatchParams};
+use kube::api::{Patch, PatchParams};
 use kube::core::{ApiResource, GroupVersionKind};
 use serde_json::{Value, json};
 
@@ -14,6 +14,7 @@ use super::body::of_admins;
 use super::kind::ObjectKind;
 use super::operation::{Deed, Operation};
 use super::plan::{ChangeAction, ChangeStep};
+use crate::cluster::client::objects_of;
 use crate::config::AskRole;
 use crate::error::{Code, Error, Result};
 
@@ -40,7 +41,6 @@ const OF_ADMINS: &[ObjectKind] = &[
 ];
 const READS: &[&str] = &["get", "list", "watch"];
 const WRITES: &[&str] = &["create", "update", "patch", "delete"];
-const ROLES: [AskRole; 3] = [AskRole::Viewer, AskRole::Operator, AskRole::Admin];
 
 /// Who devk is for a project and a role.
 pub(super) fn user(project: &str, role: AskRole) -> String {
@@ -59,7 +59,7 @@ fn name(role: AskRole) -> String {
 
 /// Whether an object is one of the bindings that devk keeps for its roles.
 pub(super) fn is_own_binding(kind: ObjectKind, object: &str) -> bool {
-    kind == ObjectKind::RoleBinding && ROLES.iter().any(|role| name(*role) == object)
+    kind == ObjectKind::RoleBinding && AskRole::ALL.iter().any(|role| name(*role) == object)
 }
 
 /// The rights of a role in a namespace.
@@ -88,33 +88,36 @@ fn rules(role: AskRole) -> Vec<Value> {
 }
 
 fn cluster_role(name: &str, rules: &[Value]) -> Value {
-    let labels = json!({"app.kubernetes.io/managed-by": "devk"});
     json!({
         "apiVersion": format!("{RBAC}/v1"),
         "kind": "ClusterRole",
-        "metadata": {"name": name, "labels": labels},
+        "metadata": metadata(name, None),
         "rules": rules,
     })
 }
 
-fn binding(namespace: Option<&str>, name: &str, role: &str, subject: (&str, &str)) -> Value {
+/// The binding of a ClusterRole, under the same name.
+fn binding(namespace: Option<&str>, role: &str, (of, subject): (&str, &str)) -> Value {
     let kind = match namespace {
         Some(_) => "RoleBinding",
         None => "ClusterRoleBinding",
     };
+    json!({
+        "apiVersion": format!("{RBAC}/v1"),
+        "kind": kind,
+        "metadata": metadata(role, namespace),
+        "roleRef": {"apiGroup": RBAC, "kind": "ClusterRole", "name": role},
+        "subjects": [{"apiGroup": RBAC, "kind": of, "name": subject}],
+    })
+}
+
+fn metadata(name: &str, namespace: Option<&str>) -> Value {
     let labels = json!({"app.kubernetes.io/managed-by": "devk"});
     let mut metadata = json!({"name": name, "labels": labels});
     if let Some(namespace) = namespace {
         metadata["namespace"] = json!(namespace);
     }
-    let (of, subject) = subject;
-    json!({
-        "apiVersion": format!("{RBAC}/v1"),
-        "kind": kind,
-        "metadata": metadata,
-        "roleRef": {"apiGroup": RBAC, "kind": "ClusterRole", "name": role},
-        "subjects": [{"apiGroup": RBAC, "kind": of, "name": subject}],
-    })
+    metadata
 }
 
 /// Makes the roles, and gives them to the project's users in its namespace. What is there as it should be stays.
@@ -122,19 +125,14 @@ fn binding(namespace: Option<&str>, name: &str, role: &str, subject: (&str, &str
 /// # Errors
 /// Those of the API server.
 pub(super) async fn ensure_roles(client: &Client) -> kube::Result<()> {
-    let mut wanted: Vec<_> = ROLES
+    let mut wanted: Vec<_> = AskRole::ALL
         .iter()
         .map(|role| cluster_role(&name(*role), &rules(*role)))
         .collect();
     let verbs = ["get", "create", "patch", "delete"];
     let rule = json!({"apiGroups": [""], "resources": ["namespaces"], "verbs": verbs});
     wanted.push(cluster_role(NAMESPACES_ROLE, &[rule]));
-    wanted.push(binding(
-        None,
-        NAMESPACES_ROLE,
-        NAMESPACES_ROLE,
-        ("Group", ADMINS),
-    ));
+    wanted.push(binding(None, NAMESPACES_ROLE, ("Group", ADMINS)));
     try_join_all(wanted.iter().map(|object| apply(client, object))).await?;
     Ok(())
 }
@@ -148,14 +146,9 @@ pub(super) async fn bind_roles(
     project: &str,
     namespace: &str,
 ) -> kube::Result<()> {
-    let bindings = ROLES.map(|role| {
+    let bindings = AskRole::ALL.map(|role| {
         let subject = user(project, role);
-        binding(
-            Some(namespace),
-            &name(role),
-            &name(role),
-            ("User", &subject),
-        )
+        binding(Some(namespace), &name(role), ("User", &subject))
     });
     try_join_all(bindings.iter().map(|object| apply(client, object))).await?;
     Ok(())
@@ -165,10 +158,8 @@ async fn apply(client: &Client, object: &Value) -> kube::Result<()> {
     let kind = object["kind"].as_str().unwrap_or_default();
     let kind = GroupVersionKind::gvk(RBAC, "v1", kind);
     let resource = ApiResource::from_gvk(&kind);
-    let api: Api<DynamicObject> = match object["metadata"]["namespace"].as_str() {
-        Some(namespace) => Api::namespaced_with(client.clone(), namespace, &resource),
-        None => Api::all_with(client.clone(), &resource),
-    };
+    let namespace = object["metadata"]["namespace"].as_str();
+    let api = objects_of(client, namespace, &resource);
     let name = object["metadata"]["name"].as_str().unwrap_or_default();
     let by = PatchParams::apply("devk").force();
     api.patch(name, &by, &Patch::Apply(object)).await.map(drop)
@@ -285,7 +276,7 @@ mod tests {
 
     #[test]
     fn no_right_is_a_wildcard() {
-        for role in ROLES {
+        for role in AskRole::ALL {
             assert!(!json!(rules(role)).to_string().contains('*'));
         }
     }

@@ -1,8 +1,6 @@
 //! `devk approve`: a person allows what an agent asked for. Only on a terminal: a question that a script can answer
 //! asks nobody, so there is no `--yes`.
 
-use std::io::IsTerminal;
-
 use serde_json::json;
 
 use super::Context;
@@ -20,7 +18,7 @@ pub fn run(context: &Context, id: Option<&str>) -> Result<Exit, Errors> {
         return Ok(Exit::Ok);
     };
     let approval = approval::find(&context.paths, id)?;
-    if !(std::io::stdin().is_terminal() && std::io::stderr().is_terminal()) {
+    if !ui::can_ask() {
         return Err(no_terminal(id).into());
     }
     ui::err(&shown(&approval));

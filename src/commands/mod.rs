@@ -105,6 +105,12 @@ impl Context {
 
 /// Access to the cluster of a project that runs: the one that devk pinned.
 async fn pinned(context: &Context, project: &Project) -> Result<Access> {
+    let (_, access) = pinned_cluster(context, project).await?;
+    Ok(access)
+}
+
+/// That cluster, and access to it.
+async fn pinned_cluster(context: &Context, project: &Project) -> Result<(ManagedCluster, Access)> {
     let engine = docker::connect(&Environment::of_process()).await?;
     let cluster = ManagedCluster::of(&engine, &project.cluster, &context.paths);
     let state = cluster.state().await?;
@@ -112,14 +118,15 @@ async fn pinned(context: &Context, project: &Project) -> Result<Access> {
         State::Running(nodes) => cluster.pinned(nodes).await?,
         _ => None,
     };
-    access.ok_or_else(|| {
+    let access = access.ok_or_else(|| {
         let (name, state) = (&project.cluster.name, state.word());
         let message = match state {
             "running" => format!("cluster `{name}` is not devk's yet"),
             state => format!("cluster `{name}` is {state}"),
         };
         Error::new(Code::ClusterUnreachable, message).hint("devk up -d")
-    })
+    })?;
+    Ok((cluster, access))
 }
 
 /// A connection to the session of a project.

@@ -10,9 +10,7 @@ pub struct AskConfig {
 }
 
 /// Whose rights a change has, from the fewest.
-#[derive(
-    Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, serde::Serialize, serde::Deserialize,
-)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, serde::Serialize)]
 #[serde(rename_all = "lowercase")]
 pub enum AskRole {
     Viewer,
@@ -28,6 +26,8 @@ pub enum AskYes {
 }
 
 impl AskRole {
+    pub const ALL: [Self; 3] = [Self::Viewer, Self::Operator, Self::Admin];
+
     /// As devk.yaml spells it.
     pub const fn word(self) -> &'static str {
         match self {
@@ -38,8 +38,7 @@ impl AskRole {
     }
 
     pub(super) fn parse(text: &str) -> Option<Self> {
-        let all = [Self::Viewer, Self::Operator, Self::Admin];
-        all.into_iter().find(|role| role.word() == text)
+        Self::ALL.into_iter().find(|role| role.word() == text)
     }
 }
 

@@ -5,9 +5,9 @@ use std::collections::BTreeSet;
 
 use k8s_openapi::api::core::v1::Namespace;
 use kube::Client;
-use kube::api::{Api, DeleteParams, ListParams, Preconditions};
+use kube::api::{Api, ListParams};
 
-use super::super::client::refused;
+use super::super::client::{deletion_of, refused};
 use super::removal::wait_gone;
 use crate::error::Result;
 use crate::ui::event::Step;
@@ -32,16 +32,7 @@ pub async fn delete_made_for(client: &Client, project: &str, step: &Step) -> Res
     let api: Api<Namespace> = Api::all(client.clone());
     let found = listed(client, project).await?;
     for (name, uid) in &found {
-        // The very one that carries the label.
-        let same = Preconditions {
-            uid: uid.clone(),
-            resource_version: None,
-        };
-        let how = DeleteParams {
-            preconditions: Some(same),
-            ..DeleteParams::default()
-        };
-        match api.delete(name, &how).await {
+        match api.delete(name, &deletion_of(uid.clone())).await {
             Err(kube::Error::Api(status)) if [404, 409].contains(&status.code) => {}
             removed => drop(removed.map_err(|e| refused(&e))?),
         }
