@@ -4,7 +4,7 @@
 //! ([`plan`]), so nothing of it is ever run by a shell; commands of kubectl are printed from it and never read back.
 
 pub mod access;
-pub mod arguments;
+mod arguments;
 mod body;
 pub mod chart;
 mod command_words;

@@ -10,13 +10,14 @@ use serde::Serialize;
 use serde_json::{Value, json};
 use sha2::{Digest, Sha256};
 
-use super::access::{ChangeAccess, Right, is_conflict, unreachable};
+use super::access::{ChangeAccess, is_conflict, unreachable};
 use super::body::below_baseline;
 use super::chart::{self, ChartOrigin};
 use super::diff::{FieldChange, differences};
+use super::history::Revision;
 use super::kind::ObjectKind;
 use super::kubectl;
-use super::look::{SeenObjects, bound, forbidden, look, operation, refused, with_label};
+use super::look::{SeenObjects, bound, labelled, look, operation, refused};
 use super::operation::{Deed, Operation};
 use super::plan::{ChangeAction, ChangePlan, ChangeStep, OF_CLASH, ObjectName};
 use super::risk::{ChangeRisk, risk};
@@ -96,7 +97,6 @@ pub async fn preview(
             made: made_for(&access.own, &project.id).await?,
             planned: BTreeSet::new(),
         },
-        planned: vec![],
     };
     let (mut steps, mut problems) = (vec![], vec![]);
     let all: Vec<_> = plan.steps.iter().map(Some).collect();
@@ -108,9 +108,6 @@ pub async fn preview(
         match draft.step(step).await {
             Ok(found) => steps.push(found),
             Err(error) => problems.push(numbered(error, at, plan)),
-        }
-        if matches!(step.action, ChangeAction::Create(_)) {
-            draft.planned.push(step);
         }
     }
     if !problems.is_empty() {
@@ -166,8 +163,6 @@ struct Draft<'a> {
     access: &'a ChangeAccess,
     project: &'a Project,
     scope: ChangeScope,
-    /// The steps so far that create something.
-    planned: Vec<&'a ChangeStep>,
 }
 
 impl Draft<'_> {
@@ -176,13 +171,13 @@ impl Draft<'_> {
             return Err(problem);
         }
         if let Some(untried) = self.waits_for(&step.object) {
-            return self.untried(step, untried).await;
+            return self.untried(step, untried);
         }
         let mut tries = 0;
         loop {
             tries += 1;
             let (seen, operation) = look(self.access, step).await?;
-            match self.tried(step, &seen, &operation).await {
+            match self.tried(&seen, &operation).await {
                 // The object changed between the look and the dry run.
                 Err(e) if is_conflict(&e) && tries < TRIES && seen.before.is_some() => {}
                 Err(e) => return Err(refused(self.access, &e, step, &operation).await?),
@@ -191,76 +186,28 @@ impl Draft<'_> {
         }
     }
 
-    /// The namespace that an earlier step makes, and an object in it waits for.
+    /// Why a step has to wait: an earlier one makes its namespace.
     fn waits_for(&self, object: &ObjectName) -> Option<String> {
         let namespace = object.namespace.as_ref()?;
-        let step = self
-            .planned
-            .iter()
-            .find(|made| made.object.namespace.is_none() && made.object.name == *namespace)?;
-        Some(format!(
-            "the API server tries it when {} is there",
-            step.object
-        ))
+        let is_planned = self.scope.planned.contains(namespace);
+        is_planned.then(|| format!("the API server tries it when namespace/{namespace} is there"))
     }
 
-    /// A step in a namespace that is not there yet: nothing but a `create` has a request there.
-    async fn untried(&self, step: &ChangeStep, untried: String) -> Result<StepPreview> {
+    /// A step in a namespace that is not there yet, where nobody has rights: nothing but a `create` has a request there.
+    fn untried(&self, step: &ChangeStep, untried: String) -> Result<StepPreview> {
         let operation = operation(step, None, &[])?;
-        let right = Right {
-            verb: operation.deed.right(),
-            object: operation.target.clone(),
-        };
-        // In a namespace that is not there nobody has rights yet.
         keeps_to_role(self.access.role, step, &operation, None, &Value::Null)?;
-        let is_new = right
-            .object
-            .namespace
-            .as_ref()
-            .is_some_and(|near| self.scope.planned.contains(near));
-        if !is_new && !self.access.may(&right).await? {
-            return Err(forbidden(
-                self.access,
-                right.verb,
-                &right.object,
-                "by a SelfSubjectAccessReview",
-            ));
-        }
-        let diff = match &operation.deed {
-            Deed::Create(manifest) => new_fields(operation.target.kind, manifest),
-            Deed::Patch(_) | Deed::Replace(_) | Deed::Delete => vec![],
-        };
-        let (risk, why) = risk(step, &operation, None, &diff);
+        let diff = changes(&operation, None, &Value::Null);
         Ok(StepPreview {
-            verb: step.action.verb(),
-            reason: step.reason.clone(),
-            undo: kubectl::undo(step, &operation, None, &[], false),
-            keep: None,
-            kubectl: kubectl::command(step, &operation),
-            object: step.object.clone(),
-            writes: written(step, &operation),
-            diff,
-            risk,
-            why,
-            chart: None,
-            notes: vec![],
             untried: Some(untried),
-            step: step.clone(),
-            operation,
-            version: Value::Null,
+            ..by_itself(step, operation, None, diff, &[])
         })
     }
 
     /// The dry run.
-    async fn tried(
-        &self,
-        step: &ChangeStep,
-        seen: &SeenObjects,
-        operation: &Operation,
-    ) -> kube::Result<Value> {
-        let made = with_label(step, operation, &self.access.project);
-        let operation = made.as_ref().unwrap_or(operation);
-        let sent = self.access.send(operation, seen.before.as_ref(), true);
+    async fn tried(&self, seen: &SeenObjects, operation: &Operation) -> kube::Result<Value> {
+        let labelled = labelled(operation, &self.access.project);
+        let sent = self.access.send(&labelled, seen.before.as_ref(), true);
         sent.await
     }
 
@@ -271,15 +218,8 @@ impl Draft<'_> {
         operation: Operation,
         after: &Value,
     ) -> Result<StepPreview> {
-        let kind = operation.target.kind;
         let before = seen.before.as_ref();
-        let diff = match &operation.deed {
-            Deed::Create(manifest) => new_fields(kind, manifest),
-            Deed::Delete => vec![],
-            Deed::Patch(_) | Deed::Replace(_) => {
-                differences(kind, before.unwrap_or(&Value::Null), after)
-            }
-        };
+        let diff = changes(&operation, before, after);
         let is_change = matches!(operation.deed, Deed::Patch(_) | Deed::Replace(_));
         if diff.is_empty() && is_change {
             let what = format!("the step changes nothing of {}", operation.target);
@@ -287,10 +227,6 @@ impl Draft<'_> {
         }
         widened(before, after)?;
         keeps_to_role(self.access.role, step, &operation, before, after)?;
-        let (risk, why) = risk(step, &operation, before, &diff);
-        let replaces_pods = diff
-            .iter()
-            .any(|change| change.path.starts_with("spec.template"));
         let chart = match &seen.live {
             Some(live) if operation.target == step.object => {
                 chart::origin(
@@ -304,25 +240,11 @@ impl Draft<'_> {
             }
             _ => None,
         };
-        let is_deletion = operation.deed == Deed::Delete;
-        let undo = kubectl::undo(step, &operation, before, &seen.history, replaces_pods);
         Ok(StepPreview {
-            verb: step.action.verb(),
-            reason: step.reason.clone(),
-            undo,
-            keep: is_deletion.then(|| kubectl::keep(&operation.target)),
-            kubectl: kubectl::command(step, &operation),
-            object: step.object.clone(),
-            writes: written(step, &operation),
-            diff,
-            risk,
-            why,
             chart,
             notes: self.notes(step).await?,
-            untried: None,
             version: bound(&seen, step, &operation),
-            step: step.clone(),
-            operation,
+            ..by_itself(step, operation, before, diff, &seen.history)
         })
     }
 
@@ -339,6 +261,49 @@ impl Draft<'_> {
             )
         });
         Ok(said.into_iter().collect())
+    }
+}
+
+/// What follows from a step, its request and what it changes, and from nothing else of the cluster or the project.
+fn by_itself(
+    step: &ChangeStep,
+    operation: Operation,
+    before: Option<&Value>,
+    diff: Vec<FieldChange>,
+    history: &[Revision],
+) -> StepPreview {
+    let (risk, why) = risk(step, &operation, before, &diff);
+    let replaces_pods = diff.iter().any(|change| change.is_below("spec.template"));
+    let is_deletion = operation.deed == Deed::Delete;
+    StepPreview {
+        verb: step.action.verb(),
+        reason: step.reason.clone(),
+        undo: kubectl::undo(step, &operation, before, history, replaces_pods),
+        keep: is_deletion.then(|| kubectl::keep(&operation.target)),
+        kubectl: kubectl::command(step, &operation),
+        object: step.object.clone(),
+        writes: written(step, &operation),
+        diff,
+        risk,
+        why,
+        chart: None,
+        notes: vec![],
+        untried: None,
+        version: Value::Null,
+        step: step.clone(),
+        operation,
+    }
+}
+
+/// What a request changes; `after` is the object by its dry run.
+fn changes(operation: &Operation, before: Option<&Value>, after: &Value) -> Vec<FieldChange> {
+    let kind = operation.target.kind;
+    match &operation.deed {
+        Deed::Create(manifest) => new_fields(kind, manifest),
+        Deed::Delete => vec![],
+        Deed::Patch(_) | Deed::Replace(_) => {
+            differences(kind, before.unwrap_or(&Value::Null), after)
+        }
     }
 }
 

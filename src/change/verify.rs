@@ -116,10 +116,7 @@ fn goes_with(object: &ObjectName, gone: &ObjectName) -> bool {
 fn becomes_ready(step: &StepPreview) -> bool {
     let operation = &step.operation;
     let kind = operation.target.kind;
-    let touches_spec = || {
-        let mut paths = step.diff.iter().map(|change| change.path.as_str());
-        paths.any(|path| path == "spec" || path.starts_with("spec."))
-    };
+    let touches_spec = || step.diff.iter().any(|change| change.is_below("spec"));
     match &operation.deed {
         Deed::Create(_) if kind == ObjectKind::Pod => true,
         _ => kind.rolls_out() && touches_spec(),

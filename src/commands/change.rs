@@ -7,23 +7,19 @@
 mod source;
 mod text;
 
-use std::io::IsTerminal;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use serde_json::json;
 
 use super::recorded::Recording;
-use super::{Context, pinned};
+use super::{Context, pinned_cluster};
 use crate::audit::{AuditText, AuditedPlan};
 use crate::change::plan::{ChangePlan, ChangeStep};
 use crate::change::preview::ChangePreview;
 use crate::change::risk::ChangeRisk;
 use crate::change::{ChangeAccess, ChangeOutcome, execute, preview, verify};
-use crate::cluster::ManagedCluster;
 use crate::config::{AskYes, Project};
-use crate::docker;
-use crate::environment::Environment;
 use crate::error::{Code, Error, Errors, Exit, Result};
 use crate::owner::Owner;
 use crate::shell::quote;
@@ -226,9 +222,7 @@ fn audited(
 }
 
 async fn access(context: &Context, project: &Project) -> Result<ChangeAccess> {
-    let access = pinned(context, project).await?;
-    let engine = docker::connect(&Environment::of_process()).await?;
-    let cluster = ManagedCluster::of(&engine, &project.cluster, &context.paths);
+    let (cluster, access) = pinned_cluster(context, project).await?;
     let owner = Owner::of(&project.root, &context.paths).await;
     let (kubeconfig, role) = (cluster.kubeconfig(), project.ask.role);
     ChangeAccess::new(access, &kubeconfig, &project.id, &owner, role).await
@@ -244,6 +238,7 @@ fn approval(
     if let Some(hash) = &request.approve {
         return Ok(format!("--approve {hash}"));
     }
+    show(context, shown)?;
     if request.yes {
         let allowed = match project.ask.yes {
             None => None,
@@ -251,13 +246,10 @@ fn approval(
             Some(AskYes::Disruptive) => Some(ChangeRisk::Disruptive),
         };
         if allowed.is_some_and(|allowed| shown.risk <= allowed) {
-            show(context, shown)?;
             return Ok(format!("--yes up to {}", shown.risk));
         }
     }
-    show(context, shown)?;
-    let is_terminal = std::io::stdin().is_terminal() && std::io::stderr().is_terminal();
-    if !is_terminal || !request.may_ask || context.format == Format::Json {
+    if !ui::can_ask() || !request.may_ask || context.format == Format::Json {
         return Err(unasked(project, request, shown));
     }
     let destructive = shown

@@ -4,7 +4,7 @@ use crate::change::FieldChange;
 use crate::change::plan::ObjectName;
 use crate::change::preview::{ChangePreview, StepPreview};
 use crate::change::{ChangeOutcome, ExecutedStep, StepEnd};
-use crate::ui::{self, is_obeyed};
+use crate::ui::{self, harmless};
 
 pub(super) fn preview(shown: &ChangePreview) -> String {
     let count = shown.steps.len();
@@ -49,7 +49,7 @@ fn step(step: &StepPreview) -> String {
     let rows: Vec<_> = step.diff.iter().map(row).collect();
     let mut more = vec![];
     let mut add = |name: &str, what: &str| {
-        more.push(vec![format!("  {name}"), plain(what)]);
+        more.push(vec![format!("  {name}"), harmless(what)]);
     };
     if let Some(reason) = &step.reason {
         add("reason", reason);
@@ -81,14 +81,11 @@ fn step(step: &StepPreview) -> String {
     text
 }
 
-/// A text of a plan, without what a terminal would obey.
-fn plain(text: &str) -> String {
-    let plain = |c: char| if is_obeyed(c) { '\u{fffd}' } else { c };
-    text.chars().map(plain).collect()
-}
-
 fn row(change: &FieldChange) -> Vec<String> {
-    vec![format!("  {}", plain(&change.path)), plain(&sides(change))]
+    vec![
+        format!("  {}", harmless(&change.path)),
+        harmless(&sides(change)),
+    ]
 }
 
 fn sides(change: &FieldChange) -> String {
@@ -106,8 +103,8 @@ pub(super) fn outcome(outcome: &ChangeOutcome) -> String {
         let found = step.found.as_deref().unwrap_or_default();
         vec![
             word(step.end).to_owned(),
-            plain(&format!("{} {}", step.verb, step.object)),
-            plain(found),
+            harmless(&format!("{} {}", step.verb, step.object)),
+            harmless(found),
         ]
     };
     let mut text = ui::table(&outcome.steps.iter().map(row).collect::<Vec<_>>());
@@ -117,7 +114,7 @@ pub(super) fn outcome(outcome: &ChangeOutcome) -> String {
         text += "to take it back:\n";
     }
     for command in undo {
-        text += &format!("  {}\n", plain(command));
+        text += &format!("  {}\n", harmless(command));
     }
     text
 }
@@ -125,6 +122,7 @@ pub(super) fn outcome(outcome: &ChangeOutcome) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::ui::is_obeyed;
 
     #[test]
     fn nothing_that_was_found_is_obeyed_by_the_terminal() {
