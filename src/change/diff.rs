@@ -49,6 +49,17 @@ pub struct FieldChange {
 }
 
 impl FieldChange {
+    /// The change on one line.
+    pub fn line(&self) -> String {
+        format!("{}: {}", self.path, self.sides())
+    }
+
+    /// `1 → 2`.
+    pub fn sides(&self) -> String {
+        let side = |side: &Option<String>| side.clone().unwrap_or_else(|| "(none)".to_owned());
+        format!("{} → {}", side(&self.before), side(&self.after))
+    }
+
     /// Whether the change is of the field at a path, or of one below it.
     pub(super) fn is_below(&self, path: &str) -> bool {
         let rest = self.path.strip_prefix(path);

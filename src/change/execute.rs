@@ -69,7 +69,7 @@ impl ChangeOutcome {
 pub(super) type WrittenObjects = BTreeMap<ObjectName, Value>;
 
 /// Carries out what a preview shows.
-pub async fn execute(
+pub(super) async fn execute(
     access: &ChangeAccess,
     preview: &ChangePreview,
     reporter: &Reporter,

@@ -120,17 +120,22 @@ pub(super) async fn refused(
 }
 
 /// The problem of a right that the role lacks, with the API server's words.
-fn forbidden(access: &ChangeAccess, right: &Right, words: &str) -> Error {
-    let role = access.role;
+pub(super) fn forbidden(access: &ChangeAccess, right: &Right, words: &str) -> Error {
+    let rights = &access.rights;
+    let role = match access.only_shows {
+        true => AskRole::Operator,
+        false => rights.role,
+    };
     let message = format!(
         "the role `{}` lacks the right: {}",
         role.word(),
         right.words()
     );
     let error = Error::new(Code::ChangeForbidden, message).evidence(words);
+    let error = rights.beyond.iter().fold(error, Error::evidence);
     match role {
-        AskRole::Viewer => error.hint("in devk.yaml: ask: {role: operator}"),
-        AskRole::Operator => error.hint("in devk.yaml: ask: {role: admin}"),
+        AskRole::Viewer => error.hint(rights.how_to_get(AskRole::Operator)),
+        AskRole::Operator => error.hint(rights.how_to_get(AskRole::Admin)),
         AskRole::Admin => {
             error.hint("kubectl may do it with your own rights; see `devk kubeconfig`")
         }

@@ -9,6 +9,7 @@ mod body;
 pub mod chart;
 mod command_words;
 mod diff;
+mod door;
 mod execute;
 pub mod explain;
 mod fields;
@@ -30,7 +31,6 @@ mod verify;
 
 pub use access::ChangeAccess;
 pub use diff::FieldChange;
-pub use execute::{ChangeOutcome, ExecutedStep, StepEnd, execute};
-pub use preview::preview;
+pub use door::{ApprovedChange, ChangeConsent, ChangeDoor, RefusedChange};
+pub use execute::{ChangeOutcome, ExecutedStep, StepEnd};
 pub use read::read_plan;
-pub use verify::verify;

@@ -10,20 +10,20 @@ use serde::Serialize;
 use serde_json::{Value, json};
 use sha2::{Digest, Sha256};
 
-use super::access::{ChangeAccess, is_conflict, unreachable};
+use super::access::{ChangeAccess, Right, is_conflict, unreachable};
 use super::body::below_baseline;
 use super::chart::{self, ChartOrigin};
 use super::diff::{FieldChange, differences};
 use super::history::Revision;
 use super::kind::ObjectKind;
 use super::kubectl;
-use super::look::{SeenObjects, bound, labelled, look, operation, refused};
+use super::look::{SeenObjects, bound, forbidden, labelled, look, operation, refused};
 use super::operation::{Deed, Operation};
 use super::plan::{ChangeAction, ChangePlan, ChangeStep, OF_CLASH, ObjectName};
 use super::risk::{ChangeRisk, risk};
 use super::role::keeps_to_role;
 use super::scope::ChangeScope;
-use crate::cluster::namespace::made_for;
+use crate::cluster::namespace::{made_for, of_other_projects};
 use crate::config::{AskRole, Project};
 use crate::error::{Code, Error, Errors, Result, internal};
 use crate::hex::hex;
@@ -41,6 +41,10 @@ pub struct ChangePreview {
     pub role: AskRole,
     /// Who the API server takes devk for.
     pub user: String,
+    /// What devk.yaml asks for beyond what the user gives.
+    pub beyond: Vec<String>,
+    /// The plan is shown and cannot be carried out: the cluster is not devk's.
+    pub only_shown: bool,
     /// That of the worst step.
     pub risk: ChangeRisk,
     pub steps: Vec<StepPreview>,
@@ -80,11 +84,44 @@ pub struct StepPreview {
     pub(super) version: Value,
 }
 
+impl ChangePreview {
+    /// The objects that nothing brings back.
+    pub fn destroyed(&self) -> impl Iterator<Item = &ObjectName> {
+        let steps = self.steps.iter();
+        steps
+            .filter(|step| step.risk == ChangeRisk::Destructive)
+            .map(|step| &step.object)
+    }
+
+    /// The whole as lines for a person who approves it.
+    pub(super) fn lines(&self) -> Vec<String> {
+        let mut lines = vec![format!("role {}, as {}", self.role.word(), self.user)];
+        for step in &self.steps {
+            let StepPreview {
+                verb,
+                object,
+                risk,
+                why,
+                ..
+            } = step;
+            lines.push(format!("{}: {risk}, {why}", object.deed(verb)));
+            lines.extend(
+                step.diff
+                    .iter()
+                    .map(|change| format!("  {}", change.line())),
+            );
+            let undo = step.undo.as_deref().unwrap_or("nothing takes it back");
+            lines.push(format!("  undo: {undo}"));
+        }
+        lines
+    }
+}
+
 /// Makes the preview of a plan.
 ///
 /// # Errors
 /// All problems of the steps: [`Code::ChangeForbidden`], [`Code::ChangeRefused`], [`Code::ClusterUnreachable`].
-pub async fn preview(
+pub(super) async fn preview(
     access: &ChangeAccess,
     project: &Project,
     plan: &ChangePlan,
@@ -96,6 +133,7 @@ pub async fn preview(
             project: project.id.clone(),
             made: made_for(&access.own, &project.id).await?,
             planned: BTreeSet::new(),
+            of_others: of_other_projects(&access.own, &project.id).await?,
         },
     };
     let (mut steps, mut problems) = (vec![], vec![]);
@@ -118,13 +156,15 @@ pub async fn preview(
         plan,
         cluster: (&access.pin.uid, &access.pin.endpoint),
         project: &access.project,
-        role: access.role,
+        role: access.rights.role,
         versions: steps.iter().map(|step| &step.version).collect(),
     };
     Ok(ChangePreview {
         hash: bound.hash()?,
-        role: access.role,
+        role: access.rights.role,
         user: access.user(),
+        beyond: access.rights.beyond.clone(),
+        only_shown: access.only_shows,
         risk: worst.unwrap_or(ChangeRisk::Reversible),
         steps,
     })
@@ -170,6 +210,7 @@ impl Draft<'_> {
         if let Some(problem) = self.scope.take(step) {
             return Err(problem);
         }
+        self.keeps_to_shown("get", &step.object).await?;
         if let Some(untried) = self.waits_for(&step.object) {
             return self.untried(step, untried);
         }
@@ -177,6 +218,8 @@ impl Draft<'_> {
         loop {
             tries += 1;
             let (seen, operation) = look(self.access, step).await?;
+            self.keeps_to_shown(operation.deed.right(), &operation.target)
+                .await?;
             match self.tried(&seen, &operation).await {
                 // The object changed between the look and the dry run.
                 Err(e) if is_conflict(&e) && tries < TRIES && seen.before.is_some() => {}
@@ -184,6 +227,16 @@ impl Draft<'_> {
                 Ok(after) => return self.previewed(step, seen, operation, &after).await,
             }
         }
+    }
+
+    /// devk's own rights are wider than those of any role: it shows no more with them than an operator could do.
+    async fn keeps_to_shown(&self, verb: &'static str, object: &ObjectName) -> Result<()> {
+        let object = object.clone();
+        let right = Right { verb, object };
+        if !self.access.only_shows || self.access.may(&right).await? {
+            return Ok(());
+        }
+        Err(forbidden(self.access, &right, "by the rules of the role"))
     }
 
     /// Why a step has to wait: an earlier one makes its namespace.
@@ -196,7 +249,7 @@ impl Draft<'_> {
     /// A step in a namespace that is not there yet, where nobody has rights: nothing but a `create` has a request there.
     fn untried(&self, step: &ChangeStep, untried: String) -> Result<StepPreview> {
         let operation = operation(step, None, &[])?;
-        keeps_to_role(self.access.role, step, &operation, None, &Value::Null)?;
+        keeps_to_role(&self.access.rights, step, &operation, None, &Value::Null)?;
         let diff = changes(&operation, None, &Value::Null);
         Ok(StepPreview {
             untried: Some(untried),
@@ -226,7 +279,7 @@ impl Draft<'_> {
             return Err(Error::new(Code::ChangeRefused, what));
         }
         widened(before, after)?;
-        keeps_to_role(self.access.role, step, &operation, before, after)?;
+        keeps_to_role(&self.access.rights, step, &operation, before, after)?;
         let chart = match &seen.live {
             Some(live) if operation.target == step.object => {
                 chart::origin(

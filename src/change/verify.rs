@@ -22,7 +22,7 @@ const GONE: Duration = Duration::from_secs(90);
 const PAUSE: Duration = Duration::from_millis(250);
 
 /// Verifies the steps that were done, and fills in what was found. `ready` is how long workloads may take.
-pub async fn verify(
+pub(super) async fn verify(
     access: &ChangeAccess,
     preview: &ChangePreview,
     (mut outcome, written): (ChangeOutcome, WrittenObjects),

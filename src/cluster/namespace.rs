@@ -14,7 +14,7 @@ use super::client::{deletion_of, refused};
 use crate::error::{Code, Error, Result};
 use crate::owner::Owner;
 use crate::ui::event::Step;
-pub use made::{MADE_FOR_LABEL, delete_made_for, made_for};
+pub use made::{MADE_FOR_LABEL, delete_made_for, is_of_kubernetes, made_for, of_other_projects};
 use removal::wait_gone;
 
 /// Says which project a namespace belongs to.

@@ -1,7 +1,6 @@
 //! A preview and an outcome, for people.
 
 use crate::change::FieldChange;
-use crate::change::plan::ObjectName;
 use crate::change::preview::{ChangePreview, StepPreview};
 use crate::change::{ChangeOutcome, ExecutedStep, StepEnd};
 use crate::ui::{self, harmless};
@@ -11,6 +10,12 @@ pub(super) fn preview(shown: &ChangePreview) -> String {
     let steps = shown.steps.iter().enumerate();
     let steps = steps.map(|(at, step)| format!("{}/{count} {}", at + 1, self::step(step)));
     let mut text: Vec<_> = steps.collect();
+    for what in &shown.beyond {
+        text.push(format!("{what}\n"));
+    }
+    if shown.only_shown {
+        text.push("the cluster is not devk's: the plan is shown and not carried out\n".to_owned());
+    }
     text.push(format!(
         "as {}: {}; nothing was done yet\nhash {}\n",
         shown.user, shown.risk, shown.hash
@@ -18,17 +23,9 @@ pub(super) fn preview(shown: &ChangePreview) -> String {
     text.join("\n")
 }
 
-/// What a step is about: `delete deployment/web in shop`.
-pub(super) fn deed(verb: &str, object: &ObjectName) -> String {
-    match &object.namespace {
-        Some(namespace) => format!("{verb} {object} in {namespace}"),
-        None => format!("{verb} {object}"),
-    }
-}
-
 /// How a step ended, for the log: `done: delete deployment/web in shop`.
 pub(super) fn end(step: &ExecutedStep) -> String {
-    format!("{}: {}", word(step.end), deed(step.verb, &step.object))
+    format!("{}: {}", word(step.end), step.object.deed(step.verb))
 }
 
 const fn word(end: StepEnd) -> &'static str {
@@ -45,7 +42,7 @@ fn step(step: &StepPreview) -> String {
         Some(object) => format!(", which makes {object}"),
         None => String::new(),
     };
-    let mut text = format!("{}{writes}\n", deed(step.verb, &step.object));
+    let mut text = format!("{}{writes}\n", step.object.deed(step.verb));
     let rows: Vec<_> = step.diff.iter().map(row).collect();
     let mut more = vec![];
     let mut add = |name: &str, what: &str| {
@@ -84,18 +81,8 @@ fn step(step: &StepPreview) -> String {
 fn row(change: &FieldChange) -> Vec<String> {
     vec![
         format!("  {}", harmless(&change.path)),
-        harmless(&sides(change)),
+        harmless(&change.sides()),
     ]
-}
-
-fn sides(change: &FieldChange) -> String {
-    let side = |side: &Option<String>| side.clone().unwrap_or_else(|| "(none)".to_owned());
-    format!("{} → {}", side(&change.before), side(&change.after))
-}
-
-/// A change on one line.
-pub(super) fn line(change: &FieldChange) -> String {
-    format!("{}: {}", change.path, sides(change))
 }
 
 pub(super) fn outcome(outcome: &ChangeOutcome) -> String {
