@@ -4,6 +4,7 @@
 //! (xtask/src/tidy/layers.rs).
 
 mod again;
+pub mod approval;
 pub mod ask;
 pub mod assistant;
 pub mod audit;

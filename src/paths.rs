@@ -25,12 +25,14 @@ pub struct Paths {
     pub cache: PathBuf,
     /// Materialised profiles.
     pub data: PathBuf,
+    /// What the user has configured; devk never writes there.
+    pub config: PathBuf,
     /// In place of the state of projects, for a command that only looks.
     pub scratch: Option<PathBuf>,
 }
 
 impl Paths {
-    /// From `XDG_STATE_HOME`, `XDG_CACHE_HOME` and `XDG_DATA_HOME`, or their defaults below `HOME`
+    /// From `XDG_STATE_HOME`, `XDG_CACHE_HOME`, `XDG_DATA_HOME` and `XDG_CONFIG_HOME`, or their defaults below `HOME`
     /// (XDG Base Directory Specification).
     ///
     /// # Errors
@@ -40,6 +42,7 @@ impl Paths {
             state: base("XDG_STATE_HOME", ".local/state")?,
             cache: base("XDG_CACHE_HOME", ".cache")?,
             data: base("XDG_DATA_HOME", ".local/share")?,
+            config: base("XDG_CONFIG_HOME", ".config")?,
             scratch: None,
         })
     }
@@ -50,6 +53,7 @@ impl Paths {
             state: folder.join("state"),
             cache: folder.join("cache"),
             data: folder.join("data"),
+            config: folder.join("config"),
             scratch: None,
         }
     }
@@ -60,6 +64,7 @@ impl Paths {
             state: folder.to_owned(),
             cache: folder.to_owned(),
             data: folder.to_owned(),
+            config: folder.to_owned(),
             scratch: None,
         }
     }

@@ -16,10 +16,10 @@ use serde_json::{Value, json};
 use super::kind::ObjectKind;
 use super::operation::{Deed, Operation};
 use super::plan::ObjectName;
-use super::role::{bind_roles, ensure_roles, groups, user};
+use super::role::{bind_roles, ensure_role_within, ensure_roles, groups, has_right, user};
 use crate::cluster::pin::Pin;
 use crate::cluster::{Access, client, namespace};
-use crate::config::AskRole;
+use crate::config::{AskRights, AskRole};
 use crate::error::{Code, Error, Result};
 use crate::owner::Owner;
 
@@ -30,20 +30,22 @@ const ROLES_COUNT: Duration = Duration::from_secs(10);
 
 /// A project on its cluster, with the rights of a role.
 pub struct ChangeAccess {
-    /// With the rights of the role alone.
+    /// With the rights of the role alone; devk's own where nothing is done but shown.
     client: Client,
     /// devk's own, which gives the rights and waits for what was changed.
     pub(super) own: Client,
     pub(super) pin: Pin,
     pub(super) project: String,
-    pub(super) role: AskRole,
+    pub(super) rights: AskRights,
+    /// Plans are shown and not carried out: the cluster is not devk's, and the user has not let devk change it.
+    pub(super) only_shows: bool,
 }
 
 impl std::fmt::Debug for ChangeAccess {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.debug_struct("ChangeAccess")
             .field("project", &self.project)
-            .field("role", &self.role)
+            .field("role", &self.rights.role)
             .finish_non_exhaustive()
     }
 }
@@ -71,45 +73,63 @@ impl Right {
 }
 
 impl ChangeAccess {
-    /// Access with the rights of a role, which devk makes on a cluster that it made itself. `kubeconfig` is devk's
-    /// private one, behind which the pinned cluster has just answered.
+    /// Access with the rights of a role, which devk makes on a cluster that it made itself; on another one only if the
+    /// user lets it be more than a viewer there. `kubeconfig` is devk's private one, behind which the pinned cluster has just
+    /// answered.
     ///
     /// # Errors
-    /// [`Code::ChangeForbidden`] on a cluster that devk did not make, [`Code::ChangeRefused`] if the project has nothing
-    /// there, [`Code::NamespaceForeign`], [`Code::ClusterUnreachable`].
+    /// [`Code::ChangeRefused`] if the project has nothing there, [`Code::NamespaceForeign`], [`Code::ClusterUnreachable`],
+    /// [`Code::ChangeForbidden`] if the roles do not count.
     pub async fn new(
         access: Access,
         kubeconfig: &Path,
         project: &str,
         owner: &Owner,
-        role: Option<AskRole>,
+        rights: AskRights,
     ) -> Result<Self> {
-        if !access.pin.created {
-            let message =
-                "the cluster is not devk's: every role is `viewer` there, and changes nothing";
-            let error = Error::new(Code::ChangeForbidden, message);
-            return Err(error.hint("change the chart's values, then: devk up -d"));
-        }
-        let role = role.unwrap_or(AskRole::Operator);
-        let own = access.client;
+        let (role, own) = (rights.role, access.client);
         if namespace::find_own(&own, project, owner).await?.is_none() {
             let message = format!("`{project}` has nothing on the cluster that could be changed");
             return Err(Error::new(Code::ChangeRefused, message).hint("devk up -d"));
         }
-        ensure_roles(&own).await.map_err(|e| unreachable(&e))?;
-        bind_roles(&own, project, project)
-            .await
-            .map_err(|e| unreachable(&e))?;
-        let client = client::client_as(kubeconfig, &user(project, role), groups(role)).await?;
+        let is_made = access.pin.created;
+        let only_shows = !is_made && role == AskRole::Viewer;
+        let client = match only_shows {
+            true => own.clone(),
+            false => {
+                match is_made {
+                    true => give_roles(&own, project).await?,
+                    false => ensure_role_within(&own, project, role)
+                        .await
+                        .map_err(|e| unreachable(&e))?,
+                }
+                client::client_as(kubeconfig, &user(project, role), groups(role)).await?
+            }
+        };
         let access = Self {
             client,
             own,
             pin: access.pin,
             project: project.to_owned(),
-            role,
+            rights,
+            only_shows,
         };
-        access.roles_count(project).await?;
+        if !only_shows {
+            access.roles_count(project).await?;
+        }
         Ok(access)
+    }
+
+    /// The problem of carrying anything out.
+    pub(super) fn shows_alone(&self) -> Option<Error> {
+        self.only_shows.then(|| {
+            let message =
+                "the cluster is not devk's: the role there is `viewer`, which changes nothing";
+            let error = Error::new(Code::ChangeForbidden, message);
+            let rights = &self.rights;
+            let error = rights.beyond.iter().fold(error, Error::evidence);
+            error.hint(rights.how_to_get(AskRole::Operator))
+        })
     }
 
     /// Waits until the API server goes by roles that were made just now.
@@ -130,16 +150,19 @@ impl ChangeAccess {
         };
         let within = tokio::time::timeout(ROLES_COUNT, counted).await;
         within.unwrap_or_else(|_| {
-            let who = user(&self.project, self.role);
+            let who = self.user();
             let message =
                 format!("the API server gives `{who}` no right, though its role is bound");
             Err(Error::new(Code::ChangeForbidden, message).hint("devk doctor"))
         })
     }
 
-    /// Who the API server takes devk for.
+    /// Who the API server takes devk for. Where plans are only shown that is the user of the kubeconfig.
     pub(super) fn user(&self) -> String {
-        user(&self.project, self.role)
+        match self.only_shows {
+            true => "the user of the kubeconfig".to_owned(),
+            false => user(&self.project, self.rights.role),
+        }
     }
 
     /// Gives the roles in a namespace that a plan has made, and waits until they count.
@@ -156,10 +179,7 @@ impl ChangeAccess {
 
     fn api(&self, object: &ObjectName) -> Api<DynamicObject> {
         let resource = object.kind.resource();
-        match &object.namespace {
-            Some(namespace) => Api::namespaced_with(self.client.clone(), namespace, &resource),
-            None => Api::all_with(self.client.clone(), &resource),
-        }
+        client::objects_of(&self.client, object.namespace.as_deref(), &resource)
     }
 
     /// An object as it is; None if it is not there.
@@ -167,7 +187,12 @@ impl ChangeAccess {
     /// # Errors
     /// Those of the API server.
     pub(super) async fn live(&self, object: &ObjectName) -> kube::Result<Option<Value>> {
-        let found = self.api(object).get_opt(&object.name).await?;
+        let api = match object.kind {
+            // In a namespace that is not there nobody has the right to look at it.
+            ObjectKind::Namespace => Api::all_with(self.own.clone(), &object.kind.resource()),
+            _ => self.api(object),
+        };
+        let found = api.get_opt(&object.name).await?;
         found.map(|found| as_json(&found)).transpose()
     }
 
@@ -186,11 +211,17 @@ impl ChangeAccess {
     /// [`Code::ClusterUnreachable`].
     pub(super) async fn may(&self, right: &Right) -> Result<bool> {
         let object = &right.object;
+        if self.only_shows {
+            return Ok(has_right(AskRole::Operator, right.verb, object.kind));
+        }
+        // A namespace that is there is itself in that namespace.
+        let is_there = object.kind == ObjectKind::Namespace && right.verb != "create";
+        let itself = is_there.then(|| object.name.clone());
         let attributes = ResourceAttributes {
             verb: Some(right.verb.to_owned()),
             group: Some(object.kind.group().to_owned()),
             resource: Some(object.kind.plural().to_owned()),
-            namespace: object.namespace.clone(),
+            namespace: object.namespace.clone().or(itself),
             name: Some(object.name.clone()).filter(|name| !name.is_empty()),
             ..ResourceAttributes::default()
         };
@@ -283,6 +314,18 @@ impl ChangeAccess {
         let found = all.items.iter().find(sets);
         Ok(found.and_then(|found| found.metadata.name.clone()))
     }
+}
+
+/// The roles, bound in the project's namespace and in those that its changes have made.
+async fn give_roles(own: &Client, project: &str) -> Result<()> {
+    ensure_roles(own).await.map_err(|e| unreachable(&e))?;
+    let made = namespace::made_for(own, project).await?;
+    let all = std::iter::once(project).chain(made.iter().map(String::as_str));
+    for namespace in all {
+        let bound = bind_roles(own, project, namespace).await;
+        bound.map_err(|e| unreachable(&e))?;
+    }
+    Ok(())
 }
 
 fn as_json(object: &DynamicObject) -> kube::Result<Value> {

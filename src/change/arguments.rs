@@ -33,7 +33,7 @@ const CREATED: &[ObjectKind] = &[
 ];
 
 /// Whether a plan may do that with objects of the kind.
-pub fn fits(action: &ChangeAction, kind: ObjectKind) -> bool {
+fn fits(action: &ChangeAction, kind: ObjectKind) -> bool {
     match action {
         ChangeAction::Scale(_) => kind.has_replicas(),
         ChangeAction::Restart(_) | ChangeAction::RollBack(_) => kind.rolls_out(),

@@ -11,6 +11,7 @@ use super::plan::{Create, ObjectName};
 use super::read::shown;
 use crate::kubernetes_schema::{SchemaCatalog, SchemaProblem, schema_versions};
 use crate::pod_security::{PodSecurityLevel, pod_security_violations_at};
+use crate::release::pods::list;
 
 /// Keys of a pod that name a Secret, in volumes of every type and in variables.
 const OF_SECRETS: &[&str] = &[
@@ -221,13 +222,12 @@ pub(super) fn template(object: &Value) -> Option<&Value> {
 
 fn rights(kind: ObjectKind, manifest: &Value) -> Vec<String> {
     let words = |value: &Value| -> Vec<String> {
-        let words = value.as_array().into_iter().flatten();
-        words
+        list(value)
             .filter_map(|word| Some(word.as_str()?.to_owned()))
             .collect()
     };
     let mut found = vec![];
-    for rule in manifest["rules"].as_array().into_iter().flatten() {
+    for rule in list(&manifest["rules"]) {
         let all = ["apiGroups", "resources", "verbs"].map(|key| words(&rule[key]));
         if all.iter().flatten().any(|word| word.contains('*')) {
             found.push("a rule of rights names what it gives, and `*` names nothing".to_owned());

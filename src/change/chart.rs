@@ -1,9 +1,6 @@
 //! Objects that a chart of the project made: a change of such an object by hand is drift, which the next upgrade may
 //! take back, so the change of a value is offered first. The value is looked for in the template that helm has recorded.
 
-use std::collections::BTreeMap;
-
-use regex::Regex;
 use serde::Serialize;
 use serde_json::Value;
 
@@ -12,8 +9,9 @@ use crate::cluster::sleep::RELEASE_NAMESPACE_ANNOTATION;
 use crate::config::{Project, ReleaseSource};
 use crate::error::Result;
 use crate::release::installed::{RELEASE_ANNOTATION, installed};
-use crate::release::manifest::Rendered;
+use crate::release::record::RecordedRelease;
 use crate::release::template::line_of;
+use crate::release::written::references;
 
 /// Where an object comes from, and what to change there.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
@@ -27,13 +25,6 @@ pub struct ChartOrigin {
     pub line: Option<u32>,
     /// The values that the line takes, `api.replicas`; empty if none was found.
     pub values: Vec<String>,
-}
-
-/// What helm has recorded of one release.
-#[derive(Debug)]
-pub(super) struct RecordedRelease {
-    rendered: Rendered,
-    templates: BTreeMap<String, String>,
 }
 
 /// The release that helm's notes on an object name, if the object is of this namespace's release.
@@ -65,12 +56,9 @@ pub(super) async fn origin(
         line: None,
         values: vec![],
     };
-    if let Some(found) = installed(client, &project.id, &origin.release).await? {
-        let rendered = found.manifests(client, &project.id).await?;
-        let recorded = RecordedRelease {
-            rendered: rendered.unwrap_or_default(),
-            templates: found.templates(client, &project.id).await?,
-        };
+    if let Some(found) = installed(client, &project.id, &origin.release).await?
+        && let Some(recorded) = found.recorded(client, &project.id).await?
+    {
         locate(&mut origin, &recorded, &project.id, step, target);
     }
     Ok(Some(origin))
@@ -117,15 +105,15 @@ fn locate(
     origin.template = Some(path.to_owned());
     let words = words(step);
     let words: Vec<_> = words.iter().map(String::as_str).collect();
-    let object = format!("{}/{}", target.kind, target.name);
+    let object = manifest.object_name();
     let line = line_of(text, &recorded.rendered, &manifest.source, &object, &words);
-    let Some(line) = line.filter(|_| !words.is_empty()) else {
+    let Some(line) = line else {
         return;
     };
     origin.line = Some(line);
     let at = usize::try_from(line).unwrap_or_default();
     let text = text.lines().nth(at.saturating_sub(1)).unwrap_or_default();
-    origin.values = values(text);
+    origin.values = references(text, "");
 }
 
 /// What the line of a template has that renders what the step changes.
@@ -142,52 +130,48 @@ fn words(step: &ChangeStep) -> Vec<String> {
     }
 }
 
-/// The values that a line of a template names.
-fn values(line: &str) -> Vec<String> {
-    let Ok(pattern) = Regex::new(r"\.Values\.([A-Za-z0-9_]+(?:\.[A-Za-z0-9_]+)*)") else {
-        return vec![];
-    };
-    let found = pattern.captures_iter(line);
-    found.map(|found| found[1].to_owned()).collect()
-}
-
 impl ChartOrigin {
     /// What to do instead, as a sentence.
     pub fn advice(&self) -> String {
         let (release, source) = (&self.release, &self.source);
         let made = format!("release `{release}` ({source}) made it, so this is drift");
-        match (&self.values[..], &self.template, self.line) {
-            ([], Some(template), Some(line)) => format!(
-                "{made}; change it there first: {template}:{line} names no value, so the template itself is to be changed"
-            ),
-            ([], Some(template), None) => format!(
-                "{made}; change it there first: devk did not find a value for it in {template}"
-            ),
-            ([], _, _) => {
+        match (&self.template, self.line) {
+            (None, _) => {
                 format!(
                     "{made}; change it there first: devk did not find the value that it comes from"
                 )
             }
-            (values, Some(template), Some(line)) => {
-                let values: Vec<_> = values.iter().map(|value| format!("`{value}`")).collect();
+            (Some(template), None) => format!(
+                "{made}; change it there first: devk did not find a value for it in {template}"
+            ),
+            (Some(template), Some(line)) if self.values.is_empty() => format!(
+                "{made}; change it there first: {template}:{line} names no value, so the template itself is to be changed"
+            ),
+            (Some(template), Some(line)) => {
+                let values: Vec<_> = self
+                    .values
+                    .iter()
+                    .map(|value| format!("`{value}`"))
+                    .collect();
                 let values = values.join(", ");
                 format!(
                     "{made}; change the value first: {values} ({template}:{line}), then: devk up -d"
                 )
             }
-            (values, _, _) => format!("{made}; change the value first: {}", values.join(", ")),
         }
     }
 }
 
 #[cfg(test)]
 mod tests {
+    use std::collections::BTreeMap;
     use std::path::Path;
 
     use serde_json::json;
 
     use super::super::read_plan;
     use super::*;
+    use crate::release::manifest::Rendered;
 
     const TEMPLATE: &str = "kind: Deployment\nmetadata:\n  name: {{ .Release.Name }}-web\nspec:\n  replicas: {{ .Values.web.replicas | default 1 }}\n  image: x\n";
     const MANIFEST: &str = "---\n# Source: shop/templates/web.yaml\napiVersion: apps/v1\nkind: Deployment\nmetadata: {name: shop-web}\nspec: {replicas: 1}\n";

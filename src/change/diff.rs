@@ -5,7 +5,7 @@ use serde::Serialize;
 use serde_json::{Map, Value};
 
 use super::kind::ObjectKind;
-use crate::ui::is_obeyed;
+use crate::ui::harmless;
 
 /// What stands in the place of a value that may be secret.
 pub(super) const MASK: &str = "(secret)";
@@ -46,6 +46,25 @@ pub struct FieldChange {
     pub before: Option<String>,
     /// None: the field goes.
     pub after: Option<String>,
+}
+
+impl FieldChange {
+    /// The change on one line.
+    pub fn line(&self) -> String {
+        format!("{}: {}", self.path, self.sides())
+    }
+
+    /// `1 → 2`.
+    pub fn sides(&self) -> String {
+        let side = |side: &Option<String>| side.clone().unwrap_or_else(|| "(none)".to_owned());
+        format!("{} → {}", side(&self.before), side(&self.after))
+    }
+
+    /// Whether the change is of the field at a path, or of one below it.
+    pub(super) fn is_below(&self, path: &str) -> bool {
+        let rest = self.path.strip_prefix(path);
+        rest.is_some_and(|rest| rest.is_empty() || rest.starts_with(['.', '[']))
+    }
 }
 
 /// An object without what the API server counts and notes by itself.
@@ -177,17 +196,7 @@ fn names_secret(map: &Map<String, Value>) -> bool {
 }
 
 fn cut(text: &str) -> String {
-    let text: String = text
-        .chars()
-        .map(|c| {
-            if is_obeyed(c) && c != '\n' {
-                '\u{fffd}'
-            } else {
-                c
-            }
-        })
-        .collect();
-    let text = text.replace('\n', "⏎");
+    let text = harmless(&text.replace('\n', "⏎"));
     match text.char_indices().nth(MOST_CHARS) {
         Some((at, _)) => format!("{}… ({} characters)", &text[..at], text.chars().count()),
         None => text,

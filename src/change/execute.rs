@@ -10,7 +10,7 @@ use serde_json::Value;
 use super::access::{ChangeAccess, is_conflict, is_refusal, words};
 use super::body::template;
 use super::diff::content;
-use super::look::{bound, look, refused, with_label};
+use super::look::{bound, labelled, look, refused};
 use super::operation::{Deed, Operation};
 use super::plan::{ChangeAction, ObjectName};
 use super::preview::{ChangePreview, StepPreview};
@@ -69,14 +69,13 @@ impl ChangeOutcome {
 pub(super) type WrittenObjects = BTreeMap<ObjectName, Value>;
 
 /// Carries out what a preview shows.
-pub async fn execute(
+pub(super) async fn execute(
     access: &ChangeAccess,
     preview: &ChangePreview,
     reporter: &Reporter,
 ) -> (ChangeOutcome, WrittenObjects) {
     let mut written = WrittenObjects::new();
     let mut steps: Vec<ExecutedStep> = vec![];
-    let mut is_stopped = false;
     for step in &preview.steps {
         let mut executed = ExecutedStep {
             verb: step.verb,
@@ -86,6 +85,7 @@ pub async fn execute(
             undo: None,
             found: None,
         };
+        let is_stopped = steps.last().is_some_and(|last| last.end != StepEnd::Done);
         if !is_stopped {
             let detail = format!("{}, as it was approved", step.verb);
             let shown = reporter.start(format!("change.do/{}", step.object), detail);
@@ -95,22 +95,16 @@ pub async fn execute(
                     executed.end = StepEnd::Done;
                     executed.undo.clone_from(&step.undo);
                 }
-                Err(Undone::Failed(mut error)) => {
-                    // Something of the plan was done.
-                    if !steps.is_empty() {
+                Err(Undone { end, mut error }) => {
+                    if end == StepEnd::Unknown {
+                        executed.undo.clone_from(&step.undo);
+                    } else if !steps.is_empty() {
+                        // Something of the plan was done.
                         error.code = Code::ChangeFailed;
                     }
                     shown.failed(error.clone());
-                    executed.end = StepEnd::Failed;
+                    executed.end = end;
                     executed.error = Some(error);
-                    is_stopped = true;
-                }
-                Err(Undone::Unknown(error)) => {
-                    shown.failed(error.clone());
-                    executed.end = StepEnd::Unknown;
-                    executed.undo.clone_from(&step.undo);
-                    executed.error = Some(error);
-                    is_stopped = true;
                 }
             }
         }
@@ -125,14 +119,16 @@ pub async fn execute(
 }
 
 /// Why a step is not known as done.
-enum Undone {
-    Failed(Error),
-    Unknown(Error),
+struct Undone {
+    /// [`StepEnd::Failed`] or [`StepEnd::Unknown`].
+    end: StepEnd,
+    error: Error,
 }
 
 impl From<Error> for Undone {
     fn from(error: Error) -> Self {
-        Self::Failed(error)
+        let end = StepEnd::Failed;
+        Self { end, error }
     }
 }
 
@@ -150,8 +146,7 @@ async fn one(
         if !is_same {
             return Err(moved(&step.step.object).into());
         }
-        let made = with_label(&step.step, &operation, &access.project);
-        let operation = made.unwrap_or(operation);
+        let operation = labelled(&operation, &access.project);
         let before = seen.before.as_ref();
         match access.send(&operation, before, false).await {
             Ok(after) => break (operation, after),
@@ -167,7 +162,10 @@ async fn one(
             }
             Err(e) => match found_done(access, &operation, before).await {
                 Some(after) => break (operation, after),
-                None => return Err(Undone::Unknown(unanswered(step, &e))),
+                None => {
+                    let (end, error) = (StepEnd::Unknown, unanswered(step, &e));
+                    return Err(Undone { end, error });
+                }
             },
         }
     };

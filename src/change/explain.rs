@@ -7,7 +7,7 @@ use serde_json::{Map, Value, json};
 
 use super::command_words::Words;
 use super::kind::ObjectKind;
-use super::plan::{ChangePlan, PLAN_VERSION};
+use super::plan::{ChangePlan, ObjectName, PLAN_VERSION};
 use super::read_plan;
 use crate::error::{Code, Error, Errors, Result, suggest};
 
@@ -47,7 +47,7 @@ pub fn plan_of_command(text: &str, project: &str) -> Result<ChangePlan, Errors> 
 pub fn plan_of_objects(
     objects: &[Value],
     project: &str,
-    is_there: impl Fn(&str, &str, &str) -> bool,
+    is_there: impl Fn(&ObjectName) -> bool,
 ) -> Result<ChangePlan, Errors> {
     let mut problems = vec![];
     let steps: Vec<_> = objects
@@ -73,30 +73,37 @@ pub(super) fn outside(what: impl Into<String>) -> Error {
     Error::new(Code::ChangeInvalid, what)
 }
 
-fn step_of(
-    object: &Value,
-    project: &str,
-    is_there: impl Fn(&str, &str, &str) -> bool,
-) -> Result<Value> {
+/// Which object a manifest is of. Without a namespace it is in the project's.
+///
+/// # Errors
+/// [`Code::ChangeInvalid`] for a kind that no plan has.
+pub fn object_of(manifest: &Value, project: &str) -> Result<ObjectName> {
     let text = |value: &Value| value.as_str().unwrap_or_default().to_owned();
-    let (kind, name) = (text(&object["kind"]), text(&object["metadata"]["name"]));
-    let version = text(&object["apiVersion"]);
+    let (kind, version) = (text(&manifest["kind"]), text(&manifest["apiVersion"]));
     let known = ObjectKind::named(&kind).filter(|kind| kind.api_version() == version);
-    let Some(known) = known else {
-        let what = format!("devk explains no objects of the kind `{kind}` of `{version}`");
-        return Err(outside(what));
-    };
-    let given = object["metadata"]["namespace"].as_str();
-    let namespace = known
-        .is_namespaced()
-        .then(|| given.unwrap_or(project).to_owned());
+    let kind = known.ok_or_else(|| {
+        outside(format!(
+            "devk explains no objects of the kind `{kind}` of `{version}`"
+        ))
+    })?;
+    let given = manifest["metadata"]["namespace"].as_str();
+    let namespace = given.unwrap_or(project).to_owned();
+    Ok(ObjectName {
+        kind,
+        namespace: kind.is_namespaced().then_some(namespace),
+        name: text(&manifest["metadata"]["name"]),
+    })
+}
+
+fn step_of(object: &Value, project: &str, is_there: impl Fn(&ObjectName) -> bool) -> Result<Value> {
+    let name = object_of(object, project)?;
     let mut parts = object.as_object().cloned().unwrap_or_default();
     for key in ["apiVersion", "kind", "metadata", "status"] {
         parts.shift_remove(key);
     }
     let labels = object["metadata"]["labels"].clone();
-    let mut step = named(&kind, namespace.as_deref(), &name);
-    if is_there(&kind, namespace.as_deref().unwrap_or_default(), &name) {
+    let mut step = json!({"object": name});
+    if is_there(&name) {
         if !labels.is_null() {
             parts.insert("metadata".to_owned(), json!({"labels": labels}));
         }
@@ -110,14 +117,6 @@ fn step_of(
         step["body"] = Value::Object(parts);
     }
     Ok(step)
-}
-
-fn named(kind: &str, namespace: Option<&str>, name: &str) -> Value {
-    let mut object = json!({"kind": kind, "name": name});
-    if let Some(namespace) = namespace {
-        object["namespace"] = json!(namespace);
-    }
-    json!({"object": object})
 }
 
 fn command(text: &str, project: &str) -> Result<Vec<Value>, Errors> {
@@ -150,7 +149,7 @@ fn command(text: &str, project: &str) -> Result<Vec<Value>, Errors> {
     };
     let full = format!("{command} {sub}").trim().to_owned();
     let more = match full.as_str() {
-        "scale" => Value::Object(scale(&mut words)?),
+        "scale" => scale(&mut words)?,
         "rollout restart" => json!({"verb": "restart"}),
         "rollout undo" => {
             let revision = words
@@ -179,13 +178,14 @@ fn command(text: &str, project: &str) -> Result<Vec<Value>, Errors> {
     };
     let objects = objects(&mut words, &full)?;
     words.done(&full)?;
-    let steps = objects.iter().map(|(kind, name)| {
-        let namespace = kind.is_namespaced().then_some(namespace.as_str());
-        let mut step = named(kind.name(), namespace, name);
-        if let (Value::Object(step), Value::Object(more)) = (&mut step, &more) {
-            step.extend(more.clone());
-        }
-        step
+    let steps = objects.into_iter().map(|(kind, name)| {
+        let namespace = kind.is_namespaced().then(|| namespace.clone());
+        let object = ObjectName {
+            kind,
+            namespace,
+            name,
+        };
+        with(more.clone(), "object", Some(json!(object)))
     });
     Ok(steps.collect())
 }
@@ -221,13 +221,10 @@ fn objects(words: &mut Words, command: &str) -> Result<Vec<(ObjectKind, String)>
     Ok(found)
 }
 
-fn scale(words: &mut Words) -> Result<Map<String, Value>> {
+fn scale(words: &mut Words) -> Result<Value> {
     let replicas = words.number("--replicas")?;
     let replicas = replicas.ok_or_else(|| outside("`kubectl scale` takes `--replicas`"))?;
-    let mut map = Map::new();
-    map.insert("verb".to_owned(), json!("scale"));
-    map.insert("replicas".to_owned(), json!(replicas));
-    Ok(map)
+    Ok(json!({"verb": "scale", "replicas": replicas}))
 }
 
 /// The words `key=value` and `key-` of `set image`, `set env` and `label`.
@@ -453,13 +450,13 @@ mod tests {
             "apiVersion": "v1", "kind": "ConfigMap", "metadata": {"name": "c"}, "data": {"a": "b"},
         });
         let verb = |is_there: bool| {
-            let plan = plan_of_objects(std::slice::from_ref(&object), "shop", |_, _, _| is_there);
+            let plan = plan_of_objects(std::slice::from_ref(&object), "shop", |_| is_there);
             plan.unwrap().steps[0].action.verb()
         };
         assert_eq!(verb(false), "create");
         assert_eq!(verb(true), "patch");
         let node = json!({"apiVersion": "v1", "kind": "Node", "metadata": {"name": "n"}});
-        let error = plan_of_objects(&[node], "shop", |_, _, _| false).unwrap_err();
+        let error = plan_of_objects(&[node], "shop", |_| false).unwrap_err();
         assert!(error.0[0].message.contains("`Node`"));
     }
 }

@@ -1,14 +1,14 @@
 //! The kinds of objects that a plan may name: a closed set, all of Kubernetes itself.
 
 use kube::core::{ApiResource, GroupVersionKind};
-use serde::{Serialize, Serializer};
+use serde::Serialize;
 
 use crate::error::suggest;
 
 macro_rules! kinds {
     ($($kind:ident: $group:literal $version:literal $plural:literal $scope:ident [$($short:literal),*];)+) => {
         /// A kind that a plan may name.
-        #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+        #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize)]
         pub enum ObjectKind { $(#[doc = $plural] $kind,)+ }
 
         impl ObjectKind {
@@ -93,11 +93,7 @@ impl ObjectKind {
 
     /// `apps/v1`, or `v1` for the core group.
     pub fn api_version(self) -> String {
-        let row = self.row();
-        match row.group {
-            "" => row.version.to_owned(),
-            group => format!("{group}/{}", row.version),
-        }
+        self.resource().api_version
     }
 
     pub const fn is_namespaced(self) -> bool {
@@ -160,12 +156,6 @@ impl ObjectKind {
 impl std::fmt::Display for ObjectKind {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.write_str(self.name())
-    }
-}
-
-impl Serialize for ObjectKind {
-    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        serializer.serialize_str(self.name())
     }
 }
 

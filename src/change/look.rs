@@ -6,6 +6,7 @@ use serde_json::{Value, json};
 use super::access::{ChangeAccess, Right, is_forbidden, unreachable, version, words};
 use super::body::template;
 use super::history::{Revision, history};
+use super::kind::ObjectKind;
 use super::operation::{Deed, Impossible, Operation};
 use super::plan::{ChangeAction, ChangeStep, ObjectName};
 use super::scope::kept_by_devk;
@@ -33,10 +34,11 @@ pub(super) async fn look(
 ) -> Result<(SeenObjects, Operation)> {
     let found = live(access, &step.object).await?;
     let history = match &found {
-        Some(live) => history(access.client(), &step.object, live)
-            .await
-            .map_err(|e| unreachable(&e))?,
-        None => vec![],
+        Some(live) if goes_by_history(&step.action) => {
+            let found = history(access.client(), &step.object, live).await;
+            found.map_err(|e| unreachable(&e))?
+        }
+        _ => vec![],
     };
     if let Some(problem) = found
         .as_ref()
@@ -62,10 +64,31 @@ pub(super) async fn look(
     Ok((seen, operation))
 }
 
+/// Whether the request of a step, or what takes it back, goes by the revisions of the object.
+const fn goes_by_history(action: &ChangeAction) -> bool {
+    match action {
+        ChangeAction::RollBack(_)
+        | ChangeAction::SetImage(_)
+        | ChangeAction::SetEnv(_)
+        | ChangeAction::SetResources(_)
+        | ChangeAction::Patch(_)
+        // An admission webhook of the cluster may change the template along with it.
+        | ChangeAction::Label(_) => true,
+        ChangeAction::Scale(_)
+        | ChangeAction::Restart(_)
+        | ChangeAction::Create(_)
+        | ChangeAction::Delete(_)
+        | ChangeAction::Expose(_) => false,
+    }
+}
+
 async fn live(access: &ChangeAccess, object: &ObjectName) -> Result<Option<Value>> {
     match access.live(object).await {
         Ok(found) => Ok(found),
-        Err(e) if is_forbidden(&e) => Err(forbidden(access, "get", object, &words(&e))),
+        Err(e) if is_forbidden(&e) => {
+            let (verb, object) = ("get", object.clone());
+            Err(forbidden(access, &Right { verb, object }, &words(&e)))
+        }
         Err(e) => Err(unreachable(&e)),
     }
 }
@@ -86,7 +109,7 @@ pub(super) async fn refused(
     };
     let words = words(error);
     if is_forbidden(error) && !access.may(&right).await? {
-        return Ok(forbidden(access, right.verb, &operation.target, &words));
+        return Ok(forbidden(access, &right, &words));
     }
     let what = format!(
         "the API server refuses to {} {}",
@@ -97,26 +120,22 @@ pub(super) async fn refused(
 }
 
 /// The problem of a right that the role lacks, with the API server's words.
-pub(super) fn forbidden(
-    access: &ChangeAccess,
-    verb: &'static str,
-    object: &ObjectName,
-    words: &str,
-) -> Error {
-    let right = Right {
-        verb,
-        object: object.clone(),
+pub(super) fn forbidden(access: &ChangeAccess, right: &Right, words: &str) -> Error {
+    let rights = &access.rights;
+    let role = match access.only_shows {
+        true => AskRole::Operator,
+        false => rights.role,
     };
-    let role = access.role;
     let message = format!(
         "the role `{}` lacks the right: {}",
         role.word(),
         right.words()
     );
     let error = Error::new(Code::ChangeForbidden, message).evidence(words);
+    let error = rights.beyond.iter().fold(error, Error::evidence);
     match role {
-        AskRole::Viewer => error.hint("in devk.yaml: ask: {role: operator}"),
-        AskRole::Operator => error.hint("in devk.yaml: ask: {role: admin}"),
+        AskRole::Viewer => error.hint(rights.how_to_get(AskRole::Operator)),
+        AskRole::Operator => error.hint(rights.how_to_get(AskRole::Admin)),
         AskRole::Admin => {
             error.hint("kubectl may do it with your own rights; see `devk kubeconfig`")
         }
@@ -140,25 +159,16 @@ pub(super) fn bound(seen: &SeenObjects, step: &ChangeStep, operation: &Operation
     bound
 }
 
-/// A namespace that a plan makes says for which project.
-pub(super) fn with_label(
-    step: &ChangeStep,
-    operation: &Operation,
-    project: &str,
-) -> Option<Operation> {
-    let Deed::Create(manifest) = &operation.deed else {
-        return None;
-    };
-    if step.object.namespace.is_some() {
-        return None;
+/// The request as it is sent: a namespace that a plan makes says for which project.
+pub(super) fn labelled(operation: &Operation, project: &str) -> Operation {
+    let mut labelled = operation.clone();
+    if let Deed::Create(manifest) = &mut labelled.deed
+        && operation.target.kind == ObjectKind::Namespace
+    {
+        manifest["metadata"]["labels"][MADE_FOR_LABEL] = json!(project);
+        manifest["metadata"]["labels"]["app.kubernetes.io/managed-by"] = json!("devk");
     }
-    let mut manifest = manifest.clone();
-    manifest["metadata"]["labels"][MADE_FOR_LABEL] = json!(project);
-    manifest["metadata"]["labels"]["app.kubernetes.io/managed-by"] = json!("devk");
-    Some(Operation {
-        target: operation.target.clone(),
-        deed: Deed::Create(manifest),
-    })
+    labelled
 }
 
 /// The request of a step, at this moment.

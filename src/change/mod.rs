@@ -4,11 +4,12 @@
 //! ([`plan`]), so nothing of it is ever run by a shell; commands of kubectl are printed from it and never read back.
 
 pub mod access;
-pub mod arguments;
+mod arguments;
 mod body;
 pub mod chart;
 mod command_words;
 mod diff;
+mod door;
 mod execute;
 pub mod explain;
 mod fields;
@@ -30,7 +31,6 @@ mod verify;
 
 pub use access::ChangeAccess;
 pub use diff::FieldChange;
-pub use execute::{ChangeOutcome, ExecutedStep, StepEnd, execute};
-pub use preview::preview;
+pub use door::{ApprovedChange, ChangeConsent, ChangeDoor, RefusedChange};
+pub use execute::{ChangeOutcome, ExecutedStep, StepEnd};
 pub use read::read_plan;
-pub use verify::verify;

@@ -9,6 +9,7 @@ use super::plan::{
     ChangeAction, ChangeStep, Expose, ObjectName, Scale, SetEnv, SetImage, SetResources,
 };
 use crate::error::suggest;
+use crate::release::pods;
 
 /// The annotation by which `kubectl rollout restart` makes new pods, too.
 pub(super) const RESTARTED_AT: &str = "kubectl.kubernetes.io/restartedAt";
@@ -68,31 +69,29 @@ impl Operation {
         now: &str,
     ) -> Found<Self> {
         let object = &step.object;
-        if let ChangeAction::Create(create) = &step.action {
-            if live.is_some() {
+        let deed = match (&step.action, live) {
+            (ChangeAction::Create(_), Some(_)) => {
                 return Err(impossible(format!("{object} is there already")));
             }
-            return Ok(Self {
-                target: object.clone(),
-                deed: Deed::Create(body::manifest(object, create)),
-            });
-        }
-        let live = live.ok_or_else(|| impossible(format!("there is no {object}")))?;
-        if let ChangeAction::Expose(expose) = &step.action {
-            return exposed(step, expose, live);
-        }
-        let deed = match &step.action {
-            ChangeAction::Scale(scale) => Deed::Patch(scaled(object, scale, live)?),
-            ChangeAction::Restart(_) => {
+            (ChangeAction::Create(create), None) => Deed::Create(body::manifest(object, create)),
+            (_, None) => return Err(impossible(format!("there is no {object}"))),
+            (ChangeAction::Scale(scale), Some(live)) => Deed::Patch(scaled(object, scale, live)?),
+            (ChangeAction::Restart(_), Some(_)) => {
                 let notes = json!({RESTARTED_AT: now});
                 Deed::Patch(json!({"spec": {"template": {"metadata": {"annotations": notes}}}}))
             }
-            ChangeAction::RollBack(back) => rolled_back(object, back.revision, live, history)?,
-            ChangeAction::SetImage(set) => Deed::Patch(with_image(set, live)?),
-            ChangeAction::SetEnv(set) => Deed::Patch(with_env(set, live)?),
-            ChangeAction::SetResources(set) => Deed::Patch(with_resources(set, live)?),
-            ChangeAction::Patch(patch) => Deed::Patch(Value::Object(patch.patch.clone())),
-            ChangeAction::Label(labels) => {
+            (ChangeAction::RollBack(back), Some(live)) => {
+                rolled_back(object, back.revision, live, history)?
+            }
+            (ChangeAction::SetImage(set), Some(live)) => Deed::Patch(with_image(set, live)?),
+            (ChangeAction::SetEnv(set), Some(live)) => Deed::Patch(with_env(set, live)?),
+            (ChangeAction::SetResources(set), Some(live)) => {
+                Deed::Patch(with_resources(set, live)?)
+            }
+            (ChangeAction::Patch(patch), Some(_)) => {
+                Deed::Patch(Value::Object(patch.patch.clone()))
+            }
+            (ChangeAction::Label(labels), Some(_)) => {
                 let set = labels
                     .set
                     .iter()
@@ -101,13 +100,13 @@ impl Operation {
                 let labels: Map<_, _> = set.chain(unset).collect();
                 Deed::Patch(json!({"metadata": {"labels": labels}}))
             }
-            ChangeAction::Delete(_) => Deed::Delete,
-            ChangeAction::Create(_) | ChangeAction::Expose(_) => {
-                return Err(impossible("devk has no request for this step"));
+            (ChangeAction::Delete(_), Some(_)) => Deed::Delete,
+            (ChangeAction::Expose(expose), Some(live)) => {
+                Deed::Create(exposed(step, expose, live)?)
             }
         };
         Ok(Self {
-            target: object.clone(),
+            target: step.target(),
             deed,
         })
     }
@@ -148,7 +147,6 @@ fn rolled_back(
         [] => "no earlier revision is kept".to_owned(),
         numbers => format!("the kept revisions are {}", numbers.join(", ")),
     });
-    let current = history.iter().find(|revision| revision.current);
     let found = match revision {
         Some(number) => history.iter().find(|revision| revision.number == number),
         None => history.iter().rfind(|revision| !revision.current),
@@ -160,7 +158,7 @@ fn rolled_back(
         };
         return Err(Impossible { what, hint: kept });
     };
-    if found.current || Some(found.number) == current.map(|current| current.number) {
+    if found.current {
         let what = format!("{object} runs revision {} already", found.number);
         return Err(Impossible { what, hint: kept });
     }
@@ -178,10 +176,7 @@ fn rolled_back(
 /// The list that the container is in, and its name.
 fn container<'v>(live: &'v Value, name: Option<&str>) -> Found<(&'static str, &'v Value)> {
     let spec = &live["spec"]["template"]["spec"];
-    let of = |list: &'static str| {
-        let members = spec[list].as_array().into_iter().flatten();
-        members.map(move |member| (list, member))
-    };
+    let of = |key: &'static str| pods::list(&spec[key]).map(move |member| (key, member));
     let all: Vec<_> = of("containers").chain(of("initContainers")).collect();
     let called = |(_, member): &(&str, &Value)| member["name"].as_str().map(str::to_owned);
     let names: Vec<_> = all.iter().filter_map(called).collect();
@@ -240,7 +235,7 @@ fn untagged(image: &str) -> &str {
 fn with_env(set: &SetEnv, live: &Value) -> Found<Value> {
     let (list, found) = container(live, set.container.as_deref())?;
     let has = |name: &str| {
-        let mut variables = found["env"].as_array().into_iter().flatten();
+        let mut variables = pods::list(&found["env"]);
         variables.any(|variable| variable["name"] == name)
     };
     if let Some(missing) = set.unset.iter().find(|name| !has(name)) {
@@ -270,7 +265,8 @@ fn with_resources(set: &SetResources, live: &Value) -> Found<Value> {
     Ok(patched(list, found, json!({"resources": resources})))
 }
 
-fn exposed(step: &ChangeStep, expose: &Expose, live: &Value) -> Found<Operation> {
+/// The Service that selects the pods of a workload.
+fn exposed(step: &ChangeStep, expose: &Expose, live: &Value) -> Found<Value> {
     let selector = &live["spec"]["selector"]["matchLabels"];
     if selector.as_object().is_none_or(Map::is_empty) {
         let what = format!(
@@ -285,16 +281,12 @@ fn exposed(step: &ChangeStep, expose: &Expose, live: &Value) -> Found<Operation>
         "targetPort": expose.target_port.unwrap_or(expose.port),
         "protocol": "TCP",
     });
-    let service = json!({
+    Ok(json!({
         "apiVersion": "v1",
         "kind": "Service",
         "metadata": {"name": target.name, "namespace": target.namespace},
         "spec": {"selector": selector, "ports": [port]},
-    });
-    Ok(Operation {
-        target,
-        deed: Deed::Create(service),
-    })
+    }))
 }
 
 #[cfg(test)]

@@ -21,6 +21,8 @@ use super::kind::ObjectKind;
 
 /// The version of the form.
 pub const PLAN_VERSION: u64 = 1;
+/// A longer text is refused before it is read.
+pub const MOST_BYTES: usize = 1024 * 1024;
 /// A plan of more steps is refused: it is to be read as a whole before it is approved.
 pub const MOST_STEPS: usize = 40;
 /// More replicas are refused: it is one machine.
@@ -377,6 +379,16 @@ impl Serialize for ChangeStep {
             reason: self.reason.as_deref(),
         };
         form.serialize(serializer)
+    }
+}
+
+impl ObjectName {
+    /// What is done to it: `delete deployment/web in shop`.
+    pub fn deed(&self, verb: &str) -> String {
+        match &self.namespace {
+            Some(namespace) => format!("{verb} {self} in {namespace}"),
+            None => format!("{verb} {self}"),
+        }
     }
 }
 

@@ -14,15 +14,16 @@ use super::access::{ChangeAccess, Right, is_conflict, unreachable};
 use super::body::below_baseline;
 use super::chart::{self, ChartOrigin};
 use super::diff::{FieldChange, differences};
+use super::history::Revision;
 use super::kind::ObjectKind;
 use super::kubectl;
-use super::look::{SeenObjects, bound, forbidden, look, operation, refused, with_label};
+use super::look::{SeenObjects, bound, forbidden, labelled, look, operation, refused};
 use super::operation::{Deed, Operation};
 use super::plan::{ChangeAction, ChangePlan, ChangeStep, OF_CLASH, ObjectName};
 use super::risk::{ChangeRisk, risk};
 use super::role::keeps_to_role;
 use super::scope::ChangeScope;
-use crate::cluster::namespace::made_for;
+use crate::cluster::namespace::{made_for, of_other_projects};
 use crate::config::{AskRole, Project};
 use crate::error::{Code, Error, Errors, Result, internal};
 use crate::hex::hex;
@@ -40,6 +41,10 @@ pub struct ChangePreview {
     pub role: AskRole,
     /// Who the API server takes devk for.
     pub user: String,
+    /// What devk.yaml asks for beyond what the user gives.
+    pub beyond: Vec<String>,
+    /// The plan is shown and cannot be carried out: the cluster is not devk's.
+    pub only_shown: bool,
     /// That of the worst step.
     pub risk: ChangeRisk,
     pub steps: Vec<StepPreview>,
@@ -79,11 +84,44 @@ pub struct StepPreview {
     pub(super) version: Value,
 }
 
+impl ChangePreview {
+    /// The objects that nothing brings back.
+    pub fn destroyed(&self) -> impl Iterator<Item = &ObjectName> {
+        let steps = self.steps.iter();
+        steps
+            .filter(|step| step.risk == ChangeRisk::Destructive)
+            .map(|step| &step.object)
+    }
+
+    /// The whole as lines for a person who approves it.
+    pub(super) fn lines(&self) -> Vec<String> {
+        let mut lines = vec![format!("role {}, as {}", self.role.word(), self.user)];
+        for step in &self.steps {
+            let StepPreview {
+                verb,
+                object,
+                risk,
+                why,
+                ..
+            } = step;
+            lines.push(format!("{}: {risk}, {why}", object.deed(verb)));
+            lines.extend(
+                step.diff
+                    .iter()
+                    .map(|change| format!("  {}", change.line())),
+            );
+            let undo = step.undo.as_deref().unwrap_or("nothing takes it back");
+            lines.push(format!("  undo: {undo}"));
+        }
+        lines
+    }
+}
+
 /// Makes the preview of a plan.
 ///
 /// # Errors
 /// All problems of the steps: [`Code::ChangeForbidden`], [`Code::ChangeRefused`], [`Code::ClusterUnreachable`].
-pub async fn preview(
+pub(super) async fn preview(
     access: &ChangeAccess,
     project: &Project,
     plan: &ChangePlan,
@@ -95,8 +133,8 @@ pub async fn preview(
             project: project.id.clone(),
             made: made_for(&access.own, &project.id).await?,
             planned: BTreeSet::new(),
+            of_others: of_other_projects(&access.own, &project.id).await?,
         },
-        planned: vec![],
     };
     let (mut steps, mut problems) = (vec![], vec![]);
     let all: Vec<_> = plan.steps.iter().map(Some).collect();
@@ -109,9 +147,6 @@ pub async fn preview(
             Ok(found) => steps.push(found),
             Err(error) => problems.push(numbered(error, at, plan)),
         }
-        if matches!(step.action, ChangeAction::Create(_)) {
-            draft.planned.push(step);
-        }
     }
     if !problems.is_empty() {
         return Err(Errors(problems));
@@ -121,13 +156,15 @@ pub async fn preview(
         plan,
         cluster: (&access.pin.uid, &access.pin.endpoint),
         project: &access.project,
-        role: access.role,
+        role: access.rights.role,
         versions: steps.iter().map(|step| &step.version).collect(),
     };
     Ok(ChangePreview {
         hash: bound.hash()?,
-        role: access.role,
+        role: access.rights.role,
         user: access.user(),
+        beyond: access.rights.beyond.clone(),
+        only_shown: access.only_shows,
         risk: worst.unwrap_or(ChangeRisk::Reversible),
         steps,
     })
@@ -166,8 +203,6 @@ struct Draft<'a> {
     access: &'a ChangeAccess,
     project: &'a Project,
     scope: ChangeScope,
-    /// The steps so far that create something.
-    planned: Vec<&'a ChangeStep>,
 }
 
 impl Draft<'_> {
@@ -175,14 +210,17 @@ impl Draft<'_> {
         if let Some(problem) = self.scope.take(step) {
             return Err(problem);
         }
+        self.keeps_to_shown("get", &step.object).await?;
         if let Some(untried) = self.waits_for(&step.object) {
-            return self.untried(step, untried).await;
+            return self.untried(step, untried);
         }
         let mut tries = 0;
         loop {
             tries += 1;
             let (seen, operation) = look(self.access, step).await?;
-            match self.tried(step, &seen, &operation).await {
+            self.keeps_to_shown(operation.deed.right(), &operation.target)
+                .await?;
+            match self.tried(&seen, &operation).await {
                 // The object changed between the look and the dry run.
                 Err(e) if is_conflict(&e) && tries < TRIES && seen.before.is_some() => {}
                 Err(e) => return Err(refused(self.access, &e, step, &operation).await?),
@@ -191,76 +229,38 @@ impl Draft<'_> {
         }
     }
 
-    /// The namespace that an earlier step makes, and an object in it waits for.
-    fn waits_for(&self, object: &ObjectName) -> Option<String> {
-        let namespace = object.namespace.as_ref()?;
-        let step = self
-            .planned
-            .iter()
-            .find(|made| made.object.namespace.is_none() && made.object.name == *namespace)?;
-        Some(format!(
-            "the API server tries it when {} is there",
-            step.object
-        ))
+    /// devk's own rights are wider than those of any role: it shows no more with them than an operator could do.
+    async fn keeps_to_shown(&self, verb: &'static str, object: &ObjectName) -> Result<()> {
+        let object = object.clone();
+        let right = Right { verb, object };
+        if !self.access.only_shows || self.access.may(&right).await? {
+            return Ok(());
+        }
+        Err(forbidden(self.access, &right, "by the rules of the role"))
     }
 
-    /// A step in a namespace that is not there yet: nothing but a `create` has a request there.
-    async fn untried(&self, step: &ChangeStep, untried: String) -> Result<StepPreview> {
+    /// Why a step has to wait: an earlier one makes its namespace.
+    fn waits_for(&self, object: &ObjectName) -> Option<String> {
+        let namespace = object.namespace.as_ref()?;
+        let is_planned = self.scope.planned.contains(namespace);
+        is_planned.then(|| format!("the API server tries it when namespace/{namespace} is there"))
+    }
+
+    /// A step in a namespace that is not there yet, where nobody has rights: nothing but a `create` has a request there.
+    fn untried(&self, step: &ChangeStep, untried: String) -> Result<StepPreview> {
         let operation = operation(step, None, &[])?;
-        let right = Right {
-            verb: operation.deed.right(),
-            object: operation.target.clone(),
-        };
-        // In a namespace that is not there nobody has rights yet.
-        keeps_to_role(self.access.role, step, &operation, None, &Value::Null)?;
-        let is_new = right
-            .object
-            .namespace
-            .as_ref()
-            .is_some_and(|near| self.scope.planned.contains(near));
-        if !is_new && !self.access.may(&right).await? {
-            return Err(forbidden(
-                self.access,
-                right.verb,
-                &right.object,
-                "by a SelfSubjectAccessReview",
-            ));
-        }
-        let diff = match &operation.deed {
-            Deed::Create(manifest) => new_fields(operation.target.kind, manifest),
-            Deed::Patch(_) | Deed::Replace(_) | Deed::Delete => vec![],
-        };
-        let (risk, why) = risk(step, &operation, None, &diff);
+        keeps_to_role(&self.access.rights, step, &operation, None, &Value::Null)?;
+        let diff = changes(&operation, None, &Value::Null);
         Ok(StepPreview {
-            verb: step.action.verb(),
-            reason: step.reason.clone(),
-            undo: kubectl::undo(step, &operation, None, &[], false),
-            keep: None,
-            kubectl: kubectl::command(step, &operation),
-            object: step.object.clone(),
-            writes: written(step, &operation),
-            diff,
-            risk,
-            why,
-            chart: None,
-            notes: vec![],
             untried: Some(untried),
-            step: step.clone(),
-            operation,
-            version: Value::Null,
+            ..by_itself(step, operation, None, diff, &[])
         })
     }
 
     /// The dry run.
-    async fn tried(
-        &self,
-        step: &ChangeStep,
-        seen: &SeenObjects,
-        operation: &Operation,
-    ) -> kube::Result<Value> {
-        let made = with_label(step, operation, &self.access.project);
-        let operation = made.as_ref().unwrap_or(operation);
-        let sent = self.access.send(operation, seen.before.as_ref(), true);
+    async fn tried(&self, seen: &SeenObjects, operation: &Operation) -> kube::Result<Value> {
+        let labelled = labelled(operation, &self.access.project);
+        let sent = self.access.send(&labelled, seen.before.as_ref(), true);
         sent.await
     }
 
@@ -271,26 +271,15 @@ impl Draft<'_> {
         operation: Operation,
         after: &Value,
     ) -> Result<StepPreview> {
-        let kind = operation.target.kind;
         let before = seen.before.as_ref();
-        let diff = match &operation.deed {
-            Deed::Create(manifest) => new_fields(kind, manifest),
-            Deed::Delete => vec![],
-            Deed::Patch(_) | Deed::Replace(_) => {
-                differences(kind, before.unwrap_or(&Value::Null), after)
-            }
-        };
+        let diff = changes(&operation, before, after);
         let is_change = matches!(operation.deed, Deed::Patch(_) | Deed::Replace(_));
         if diff.is_empty() && is_change {
             let what = format!("the step changes nothing of {}", operation.target);
             return Err(Error::new(Code::ChangeRefused, what));
         }
         widened(before, after)?;
-        keeps_to_role(self.access.role, step, &operation, before, after)?;
-        let (risk, why) = risk(step, &operation, before, &diff);
-        let replaces_pods = diff
-            .iter()
-            .any(|change| change.path.starts_with("spec.template"));
+        keeps_to_role(&self.access.rights, step, &operation, before, after)?;
         let chart = match &seen.live {
             Some(live) if operation.target == step.object => {
                 chart::origin(
@@ -304,25 +293,11 @@ impl Draft<'_> {
             }
             _ => None,
         };
-        let is_deletion = operation.deed == Deed::Delete;
-        let undo = kubectl::undo(step, &operation, before, &seen.history, replaces_pods);
         Ok(StepPreview {
-            verb: step.action.verb(),
-            reason: step.reason.clone(),
-            undo,
-            keep: is_deletion.then(|| kubectl::keep(&operation.target)),
-            kubectl: kubectl::command(step, &operation),
-            object: step.object.clone(),
-            writes: written(step, &operation),
-            diff,
-            risk,
-            why,
             chart,
             notes: self.notes(step).await?,
-            untried: None,
             version: bound(&seen, step, &operation),
-            step: step.clone(),
-            operation,
+            ..by_itself(step, operation, before, diff, &seen.history)
         })
     }
 
@@ -339,6 +314,49 @@ impl Draft<'_> {
             )
         });
         Ok(said.into_iter().collect())
+    }
+}
+
+/// What follows from a step, its request and what it changes, and from nothing else of the cluster or the project.
+fn by_itself(
+    step: &ChangeStep,
+    operation: Operation,
+    before: Option<&Value>,
+    diff: Vec<FieldChange>,
+    history: &[Revision],
+) -> StepPreview {
+    let (risk, why) = risk(step, &operation, before, &diff);
+    let replaces_pods = diff.iter().any(|change| change.is_below("spec.template"));
+    let is_deletion = operation.deed == Deed::Delete;
+    StepPreview {
+        verb: step.action.verb(),
+        reason: step.reason.clone(),
+        undo: kubectl::undo(step, &operation, before, history, replaces_pods),
+        keep: is_deletion.then(|| kubectl::keep(&operation.target)),
+        kubectl: kubectl::command(step, &operation),
+        object: step.object.clone(),
+        writes: written(step, &operation),
+        diff,
+        risk,
+        why,
+        chart: None,
+        notes: vec![],
+        untried: None,
+        version: Value::Null,
+        step: step.clone(),
+        operation,
+    }
+}
+
+/// What a request changes; `after` is the object by its dry run.
+fn changes(operation: &Operation, before: Option<&Value>, after: &Value) -> Vec<FieldChange> {
+    let kind = operation.target.kind;
+    match &operation.deed {
+        Deed::Create(manifest) => new_fields(kind, manifest),
+        Deed::Delete => vec![],
+        Deed::Patch(_) | Deed::Replace(_) => {
+            differences(kind, before.unwrap_or(&Value::Null), after)
+        }
     }
 }
 

@@ -10,14 +10,14 @@ use serde_json::{Map, Value};
 
 use super::arguments;
 use super::names::object_name;
-use super::plan::{ChangeAction, ChangePlan, ChangeStep, MOST_STEPS, OF_CLASH, PLAN_VERSION};
+use super::plan::{
+    ChangeAction, ChangePlan, ChangeStep, MOST_BYTES, MOST_STEPS, OF_CLASH, PLAN_VERSION,
+};
 use crate::config::did_you_mean;
 use crate::error::{Code, Error, Errors, Result};
 use crate::release::lined::LinedYaml;
-use crate::ui::is_obeyed;
+use crate::ui::harmless;
 
-/// A longer text is refused before it is read.
-const MOST_BYTES: usize = 1024 * 1024;
 /// Verbs of other programs that look and change nothing.
 const READS: &[&str] = &[
     "get", "list", "describe", "logs", "events", "top", "explain", "diff", "watch", "status",
@@ -185,24 +185,26 @@ fn action(
     for key in ["verb", "object", "reason"] {
         rest.shift_remove(key);
     }
-    let rest = Value::Object(rest);
-    let mut of = Arguments { path, problems };
+    let of = Arguments {
+        path,
+        verb,
+        rest,
+        problems,
+    };
     Some(match verb {
-        "scale" => ChangeAction::Scale(of.read(rest, verb, &["replicas"])?),
-        "restart" => ChangeAction::Restart(of.read(rest, verb, &[])?),
-        "roll-back" => ChangeAction::RollBack(of.read(rest, verb, &["revision"])?),
-        "set-image" => ChangeAction::SetImage(of.read(rest, verb, &["container", "image"])?),
-        "set-env" => ChangeAction::SetEnv(of.read(rest, verb, &["container", "set", "unset"])?),
+        "scale" => ChangeAction::Scale(of.read(&["replicas"])?),
+        "restart" => ChangeAction::Restart(of.read(&[])?),
+        "roll-back" => ChangeAction::RollBack(of.read(&["revision"])?),
+        "set-image" => ChangeAction::SetImage(of.read(&["container", "image"])?),
+        "set-env" => ChangeAction::SetEnv(of.read(&["container", "set", "unset"])?),
         "set-resources" => {
-            ChangeAction::SetResources(of.read(rest, verb, &["container", "requests", "limits"])?)
+            ChangeAction::SetResources(of.read(&["container", "requests", "limits"])?)
         }
-        "patch" => ChangeAction::Patch(of.read(rest, verb, &["patch"])?),
-        "label" => ChangeAction::Label(of.read(rest, verb, &["set", "unset"])?),
-        "create" => ChangeAction::Create(of.read(rest, verb, &["labels", "body"])?),
-        "delete" => ChangeAction::Delete(of.read(rest, verb, &[])?),
-        "expose" => {
-            ChangeAction::Expose(of.read(rest, verb, &["port", "target_port", "service"])?)
-        }
+        "patch" => ChangeAction::Patch(of.read(&["patch"])?),
+        "label" => ChangeAction::Label(of.read(&["set", "unset"])?),
+        "create" => ChangeAction::Create(of.read(&["labels", "body"])?),
+        "delete" => ChangeAction::Delete(of.read(&[])?),
+        "expose" => ChangeAction::Expose(of.read(&["port", "target_port", "service"])?),
         unknown => {
             let what = match READS.contains(&unknown) {
                 true => format!("`{unknown}` only looks, and a plan holds changes"),
@@ -223,23 +225,22 @@ fn verb_hint(unknown: &str) -> String {
     did_you_mean(unknown, known, "verbs")
 }
 
+/// The further keys of a step.
 struct Arguments<'p, 'a, 'b> {
     path: &'p [String],
+    verb: &'p str,
+    rest: Map<String, Value>,
     problems: &'b mut PlanProblems<'a>,
 }
 
 impl Arguments<'_, '_, '_> {
-    /// The further keys of a step, in the type of its verb.
-    fn read<T: DeserializeOwned>(&mut self, rest: Value, verb: &str, keys: &[&str]) -> Option<T> {
-        let what = format!("a step of `{verb}`");
-        let is_known = match &rest {
-            Value::Object(map) => known_keys(map, keys, self.path, &what, self.problems),
-            _ => true,
-        };
-        if !is_known {
+    /// They in the type of the step's verb, which has these keys.
+    fn read<T: DeserializeOwned>(self, keys: &[&str]) -> Option<T> {
+        let what = format!("a step of `{}`", self.verb);
+        if !known_keys(&self.rest, keys, self.path, &what, self.problems) {
             return None;
         }
-        match serde_json::from_value(rest) {
+        match serde_json::from_value(Value::Object(self.rest)) {
             Ok(arguments) => Some(arguments),
             Err(e) => {
                 self.problems.add(self.path, format!("{what}: {e}"), None);
@@ -252,8 +253,8 @@ impl Arguments<'_, '_, '_> {
 /// A text of a plan in a message: without control characters, and not at any length.
 pub(super) fn shown(text: &str) -> String {
     const MOST: usize = 80;
-    let plain = |c: char| if is_obeyed(c) { '\u{fffd}' } else { c };
-    let mut short: String = text.chars().take(MOST).map(plain).collect();
+    let short: String = text.chars().take(MOST).collect();
+    let mut short = harmless(&short);
     if text.chars().count() > MOST {
         short.push('…');
     }

@@ -1,6 +1,6 @@
 //! How bad a step can be: what it costs while it happens, and whether it can be taken back. Pure.
 
-use serde::{Deserialize, Serialize};
+use serde::Serialize;
 use serde_json::Value;
 
 use super::diff::FieldChange;
@@ -9,7 +9,7 @@ use super::operation::{Deed, Operation, replicas};
 use super::plan::{ChangeAction, ChangeStep};
 
 /// From the least to the worst. A plan has the risk of its worst step.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize)]
 #[serde(rename_all = "lowercase")]
 pub enum ChangeRisk {
     /// Nothing that runs is touched, and one command takes the step back.
@@ -138,7 +138,7 @@ fn patched(
 ) -> (ChangeRisk, &'static str) {
     use ChangeRisk::{Destructive, Disruptive, Reversible};
     let is_metadata = |change: &FieldChange| change.path.starts_with("metadata.");
-    let touches = |path: &str| changes.iter().any(|change| is_below(change, path));
+    let touches = |path: &str| changes.iter().any(|change| change.is_below(path));
     match kind {
         _ if HISTORY.iter().any(|path| touches(path)) => (
             Destructive,
@@ -188,12 +188,6 @@ const HISTORY: &[&str] = &[
     "spec.successfulJobsHistoryLimit",
     "spec.failedJobsHistoryLimit",
 ];
-
-/// Whether a change is of a field, or of one below it.
-fn is_below(change: &FieldChange, path: &str) -> bool {
-    let rest = change.path.strip_prefix(path);
-    rest.is_some_and(|rest| rest.is_empty() || rest.starts_with(['.', '[']))
-}
 
 fn unpauses(change: &FieldChange) -> bool {
     change.path == "spec.paused" && change.after.as_deref() != Some("true")

@@ -1,12 +1,14 @@
 //! Roles: with whose rights a change is made. devk impersonates a user that has nothing but the rights of the role, in
-//! the project's namespace alone, so it is the API server that refuses what a role may not do.
+//! the project's namespace and in those that its changes made, so it is the API server that refuses what a role may not do.
 //!
-//! On a cluster that devk made, the roles are ClusterRoles that devk applies; the binding is in the namespace and goes
-//! with it. On any other cluster devk makes no role, so nothing is changed there.
+//! On a cluster that devk made, the roles are ClusterRoles that devk applies; each binding is in a namespace and goes with
+//! it. Bound on the cluster is one right alone, to make namespaces: RBAC asks for it where the namespace is not there yet. To
+//! see, change and delete a namespace is a right in that very namespace. On any other cluster devk makes nothing, unless the
+//! user lets it be operator there: then a Role in the project's namespace.
 
 use futures::future::try_join_all;
 use kube::Client;
-use kube::api::{Api, DynamicObject, Patch, PatchParams};
+use kube::api::{Patch, PatchParams};
 use kube::core::{ApiResource, GroupVersionKind};
 use serde_json::{Value, json};
 
@@ -14,13 +16,17 @@ use super::body::of_admins;
 use super::kind::ObjectKind;
 use super::operation::{Deed, Operation};
 use super::plan::{ChangeAction, ChangeStep};
-use crate::config::AskRole;
+use crate::cluster::client::objects_of;
+use crate::config::{AskRights, AskRole};
 use crate::error::{Code, Error, Result};
+use crate::release::pods::list;
 
 const RBAC: &str = "rbac.authorization.k8s.io";
 /// Who may make and remove namespaces beside the project's.
 const ADMINS: &str = "devk:admin";
 const NAMESPACES_ROLE: &str = "devk-namespaces";
+/// What an admin may do with a namespace that a change has made, bound in that namespace.
+const OWN_NAMESPACE_ROLE: &str = "devk-own-namespace";
 /// What a viewer sees beside the kinds of plans.
 const SEEN: &[(&str, &[&str])] = &[
     ("", &["pods/log", "events", "endpoints"]),
@@ -40,7 +46,6 @@ const OF_ADMINS: &[ObjectKind] = &[
 ];
 const READS: &[&str] = &["get", "list", "watch"];
 const WRITES: &[&str] = &["create", "update", "patch", "delete"];
-const ROLES: [AskRole; 3] = [AskRole::Viewer, AskRole::Operator, AskRole::Admin];
 
 /// Who devk is for a project and a role.
 pub(super) fn user(project: &str, role: AskRole) -> String {
@@ -57,9 +62,21 @@ fn name(role: AskRole) -> String {
     format!("devk-{}", role.word())
 }
 
-/// Whether an object is one of the bindings that devk keeps for its roles.
-pub(super) fn is_own_binding(kind: ObjectKind, object: &str) -> bool {
-    kind == ObjectKind::RoleBinding && ROLES.iter().any(|role| name(*role) == object)
+/// Whether an object is one of the roles and bindings that devk keeps.
+pub(super) fn is_own_role(kind: ObjectKind, object: &str) -> bool {
+    let mut names = AskRole::ALL.map(name).into_iter();
+    matches!(kind, ObjectKind::Role | ObjectKind::RoleBinding)
+        && (object == OWN_NAMESPACE_ROLE || names.any(|name| name == object))
+}
+
+/// Whether a role has a right on objects of a kind.
+pub(super) fn has_right(role: AskRole, verb: &str, kind: ObjectKind) -> bool {
+    let has = |words: &Value, word: &str| list(words).any(|found| found == word);
+    rules(role).iter().any(|rule| {
+        has(&rule["apiGroups"], kind.group())
+            && has(&rule["resources"], kind.plural())
+            && has(&rule["verbs"], verb)
+    })
 }
 
 /// The rights of a role in a namespace.
@@ -87,59 +104,75 @@ fn rules(role: AskRole) -> Vec<Value> {
     of_kinds.chain(seen).collect()
 }
 
-fn cluster_role(name: &str, rules: &[Value]) -> Value {
-    let labels = json!({"app.kubernetes.io/managed-by": "devk"});
+/// A Role, or without a namespace a ClusterRole.
+fn role_of(namespace: Option<&str>, name: &str, rules: &[Value]) -> Value {
+    let kind = match namespace {
+        Some(_) => "Role",
+        None => "ClusterRole",
+    };
     json!({
         "apiVersion": format!("{RBAC}/v1"),
-        "kind": "ClusterRole",
-        "metadata": {"name": name, "labels": labels},
+        "kind": kind,
+        "metadata": metadata(name, namespace),
         "rules": rules,
     })
 }
 
-fn binding(namespace: Option<&str>, name: &str, role: &str, subject: (&str, &str)) -> Value {
-    let kind = match namespace {
+/// The binding of a role, under the same name.
+fn binding(
+    namespace: Option<&str>,
+    (kind, role): (&str, &str),
+    (of, subject): (&str, &str),
+) -> Value {
+    let binding = match namespace {
         Some(_) => "RoleBinding",
         None => "ClusterRoleBinding",
     };
+    json!({
+        "apiVersion": format!("{RBAC}/v1"),
+        "kind": binding,
+        "metadata": metadata(role, namespace),
+        "roleRef": {"apiGroup": RBAC, "kind": kind, "name": role},
+        "subjects": [{"apiGroup": RBAC, "kind": of, "name": subject}],
+    })
+}
+
+fn metadata(name: &str, namespace: Option<&str>) -> Value {
     let labels = json!({"app.kubernetes.io/managed-by": "devk"});
     let mut metadata = json!({"name": name, "labels": labels});
     if let Some(namespace) = namespace {
         metadata["namespace"] = json!(namespace);
     }
-    let (of, subject) = subject;
-    json!({
-        "apiVersion": format!("{RBAC}/v1"),
-        "kind": kind,
-        "metadata": metadata,
-        "roleRef": {"apiGroup": RBAC, "kind": "ClusterRole", "name": role},
-        "subjects": [{"apiGroup": RBAC, "kind": of, "name": subject}],
-    })
+    metadata
 }
 
-/// Makes the roles, and gives them to the project's users in its namespace. What is there as it should be stays.
+/// Makes the roles on a cluster that devk made. What is there as it should be stays.
 ///
 /// # Errors
 /// Those of the API server.
 pub(super) async fn ensure_roles(client: &Client) -> kube::Result<()> {
-    let mut wanted: Vec<_> = ROLES
+    let mut wanted: Vec<_> = AskRole::ALL
         .iter()
-        .map(|role| cluster_role(&name(*role), &rules(*role)))
+        .map(|role| role_of(None, &name(*role), &rules(*role)))
         .collect();
-    let verbs = ["get", "create", "patch", "delete"];
-    let rule = json!({"apiGroups": [""], "resources": ["namespaces"], "verbs": verbs});
-    wanted.push(cluster_role(NAMESPACES_ROLE, &[rule]));
-    wanted.push(binding(
+    wanted.push(role_of(
         None,
         NAMESPACES_ROLE,
-        NAMESPACES_ROLE,
-        ("Group", ADMINS),
+        &[on_namespaces(&["create"])],
     ));
+    let within = on_namespaces(&["get", "patch", "delete"]);
+    wanted.push(role_of(None, OWN_NAMESPACE_ROLE, &[within]));
+    let role = ("ClusterRole", NAMESPACES_ROLE);
+    wanted.push(binding(None, role, ("Group", ADMINS)));
     try_join_all(wanted.iter().map(|object| apply(client, object))).await?;
     Ok(())
 }
 
-/// Gives the roles to the project's users in a namespace.
+fn on_namespaces(verbs: &[&str]) -> Value {
+    json!({"apiGroups": [""], "resources": ["namespaces"], "verbs": verbs})
+}
+
+/// Gives the roles to the project's users in a namespace: the project's own, or one that a change has made.
 ///
 /// # Errors
 /// Those of the API server.
@@ -148,27 +181,48 @@ pub(super) async fn bind_roles(
     project: &str,
     namespace: &str,
 ) -> kube::Result<()> {
-    let bindings = ROLES.map(|role| {
-        let subject = user(project, role);
-        binding(
-            Some(namespace),
-            &name(role),
-            &name(role),
-            ("User", &subject),
-        )
-    });
+    let bindings = bindings(project, namespace);
     try_join_all(bindings.iter().map(|object| apply(client, object))).await?;
     Ok(())
+}
+
+fn bindings(project: &str, namespace: &str) -> Vec<Value> {
+    let bound = |role: &str, of: AskRole| {
+        let subject = user(project, of);
+        binding(Some(namespace), ("ClusterRole", role), ("User", &subject))
+    };
+    let mut all: Vec<_> = AskRole::ALL
+        .iter()
+        .map(|role| bound(&name(*role), *role))
+        .collect();
+    // The project's own namespace no change deletes.
+    if namespace != project {
+        all.push(bound(OWN_NAMESPACE_ROLE, AskRole::Admin));
+    }
+    all
+}
+
+/// Makes a role in the project's namespace on a cluster that devk did not make, and gives it to the project's user.
+///
+/// # Errors
+/// Those of the API server.
+pub(super) async fn ensure_role_within(
+    client: &Client,
+    project: &str,
+    role: AskRole,
+) -> kube::Result<()> {
+    let (name, subject) = (name(role), user(project, role));
+    apply(client, &role_of(Some(project), &name, &rules(role))).await?;
+    let to = ("User", subject.as_str());
+    apply(client, &binding(Some(project), ("Role", &name), to)).await
 }
 
 async fn apply(client: &Client, object: &Value) -> kube::Result<()> {
     let kind = object["kind"].as_str().unwrap_or_default();
     let kind = GroupVersionKind::gvk(RBAC, "v1", kind);
     let resource = ApiResource::from_gvk(&kind);
-    let api: Api<DynamicObject> = match object["metadata"]["namespace"].as_str() {
-        Some(namespace) => Api::namespaced_with(client.clone(), namespace, &resource),
-        None => Api::all_with(client.clone(), &resource),
-    };
+    let namespace = object["metadata"]["namespace"].as_str();
+    let api = objects_of(client, namespace, &resource);
     let name = object["metadata"]["name"].as_str().unwrap_or_default();
     let by = PatchParams::apply("devk").force();
     api.patch(name, &by, &Patch::Apply(object)).await.map(drop)
@@ -180,12 +234,13 @@ async fn apply(client: &Client, object: &Value) -> kube::Result<()> {
 /// # Errors
 /// [`Code::ChangeForbidden`], with what the step gives to its pods.
 pub(super) fn keeps_to_role(
-    role: AskRole,
+    rights: &AskRights,
     step: &ChangeStep,
     operation: &Operation,
     before: Option<&Value>,
     after: &Value,
 ) -> Result<()> {
+    let role = rights.role;
     let given = match (&step.action, &operation.deed) {
         _ if role == AskRole::Admin => return Ok(()),
         // The API server itself adds an account and its pull secrets.
@@ -204,13 +259,14 @@ pub(super) fn keeps_to_role(
     );
     let error = Error::new(Code::ChangeForbidden, message);
     let error = new.into_iter().fold(error, Error::evidence);
-    Err(error.hint("in devk.yaml: ask: {role: admin}"))
+    Err(error.hint(rights.how_to_get(AskRole::Admin)))
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
     use crate::change::read_plan;
+    use crate::config::{AskConfig, UserAsk};
 
     /// Whether a role may take a step on a Deployment, with what the dry run makes of it.
     fn keeps(role: AskRole, step: Value, before: Option<&Value>, after: &Value) -> bool {
@@ -219,7 +275,12 @@ mod tests {
         let plan = json!({"version": 1, "steps": [step]}).to_string();
         let plan = read_plan(&plan, std::path::Path::new("plan")).unwrap();
         let operation = Operation::of(&plan.steps[0], before, &[], "now").unwrap();
-        keeps_to_role(role, &plan.steps[0], &operation, before, after).is_ok()
+        let user = UserAsk {
+            role: Some(role),
+            ..UserAsk::default()
+        };
+        let rights = user.rights(&AskConfig::default(), None);
+        keeps_to_role(&rights, &plan.steps[0], &operation, before, after).is_ok()
     }
 
     fn deployment(env_from: &[&str]) -> Value {
@@ -251,14 +312,32 @@ mod tests {
         assert!(!may(&deployment(&["db", "mail"])));
     }
 
-    fn may(role: AskRole, verb: &str, kind: ObjectKind) -> bool {
-        rules(role).iter().any(|rule| {
-            let has = |key: &str, word: &str| {
-                let mut words = rule[key].as_array().unwrap().iter();
-                words.any(|found| found == word)
-            };
-            has("apiGroups", kind.group()) && has("resources", kind.plural()) && has("verbs", verb)
-        })
+    use has_right as may;
+
+    /// On the cluster as a whole nobody has more than the right to make namespaces, and in the project's own namespace
+    /// nobody may delete it.
+    #[test]
+    fn what_is_bound_is_bound_in_the_projects_namespaces() {
+        let own = bindings("shop", "shop");
+        let made = bindings("shop", "shop-dev");
+        assert_eq!((own.len(), made.len()), (3, 4));
+        for (binding, namespace) in own
+            .iter()
+            .map(|binding| (binding, "shop"))
+            .chain(made.iter().map(|binding| (binding, "shop-dev")))
+        {
+            assert_eq!(binding["kind"], "RoleBinding");
+            assert_eq!(binding["metadata"]["namespace"], namespace);
+            let subject = binding["subjects"][0]["name"].as_str().unwrap();
+            assert!(subject.starts_with("devk:shop:"), "{binding}");
+        }
+        let deletes = |binding: &&Value| binding["roleRef"]["name"] == OWN_NAMESPACE_ROLE;
+        assert_eq!(own.iter().filter(deletes).count(), 0);
+        let deletes: Vec<_> = made.iter().filter(deletes).collect();
+        assert_eq!(deletes[0]["subjects"][0]["name"], "devk:shop:admin");
+        for role in AskRole::ALL {
+            assert!(!may(role, "delete", ObjectKind::Namespace));
+        }
     }
 
     #[test]
@@ -285,7 +364,7 @@ mod tests {
 
     #[test]
     fn no_right_is_a_wildcard() {
-        for role in ROLES {
+        for role in AskRole::ALL {
             assert!(!json!(rules(role)).to_string().contains('*'));
         }
     }

@@ -1,18 +1,15 @@
 //! What a plan may touch at all, whatever the role: the project's namespace, and namespaces that changes of the project
 //! have made. Nothing of helm's records and of devk's own objects. Pure.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 use serde_json::Value;
 
 use super::kind::ObjectKind;
 use super::plan::{ChangeAction, ChangeStep, ObjectName};
-use super::role::is_own_binding;
-use crate::cluster::namespace::MADE_FOR_LABEL;
+use super::role::is_own_role;
+use crate::cluster::namespace::{MADE_FOR_LABEL, is_of_kubernetes};
 use crate::error::{Code, Error};
-
-/// Namespaces of Kubernetes itself.
-const OF_KUBERNETES: &[&str] = &["default", "kube-system", "kube-public", "kube-node-lease"];
 
 /// The namespaces that a plan may touch.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -22,6 +19,8 @@ pub(super) struct ChangeScope {
     pub(super) made: BTreeSet<String>,
     /// Made by earlier steps of the plan.
     pub(super) planned: BTreeSet<String>,
+    /// Of other projects, each with its project.
+    pub(super) of_others: BTreeMap<String, String>,
 }
 
 impl ChangeScope {
@@ -32,8 +31,8 @@ impl ChangeScope {
             (Some(namespace), _) => self.namespaced(object, namespace),
             (None, ChangeAction::Create(_)) => {
                 let name = &object.name;
-                if OF_KUBERNETES.contains(&name.as_str()) || name.starts_with("kube-") {
-                    return Some(outside(format!("namespace `{name}` is Kubernetes' own")));
+                if let Some(owner) = self.owner(name) {
+                    return Some(outside(format!("namespace `{name}` is {owner}")));
                 }
                 self.planned.insert(name.clone());
                 None
@@ -42,13 +41,24 @@ impl ChangeScope {
         }
     }
 
+    /// Whose a namespace is, if it is known to be somebody else's.
+    fn owner(&self, namespace: &str) -> Option<String> {
+        if is_of_kubernetes(namespace) {
+            return Some("Kubernetes' own".to_owned());
+        }
+        let project = self.of_others.get(namespace)?;
+        Some(format!("project `{project}`'s"))
+    }
+
     fn namespaced(&self, object: &ObjectName, namespace: &str) -> Option<Error> {
         let is_in = namespace == self.project
             || self.made.contains(namespace)
             || self.planned.contains(namespace);
         if !is_in {
-            let message =
-                format!("{object} is in namespace `{namespace}`, which is not the project's");
+            let whose = self
+                .owner(namespace)
+                .unwrap_or_else(|| "not the project's".to_owned());
+            let message = format!("{object} is in namespace `{namespace}`, which is {whose}");
             return Some(outside(message).hint(format!(
                 "a plan changes objects of the namespace `{}`, and of namespaces that a plan of the project has made",
                 self.project
@@ -57,7 +67,7 @@ impl ChangeScope {
         let name = &object.name;
         let owner = match object.kind {
             ObjectKind::Secret if name.starts_with("sh.helm.release.v1.") => Some("helm's record"),
-            kind if is_own_binding(kind, name) => Some("what gives devk's roles their rights"),
+            kind if is_own_role(kind, name) => Some("what gives devk's roles their rights"),
             ObjectKind::ConfigMap if name == "kube-root-ca.crt" => Some("Kubernetes' own"),
             _ => None,
         };
@@ -71,9 +81,10 @@ impl ChangeScope {
         }
         let is_made = self.made.contains(name);
         (!is_made).then(|| {
-            outside(format!(
-                "namespace `{name}` was not made by a plan of the project"
-            ))
+            let whose = self
+                .owner(name)
+                .unwrap_or_else(|| "not made by a plan of the project".to_owned());
+            outside(format!("namespace `{name}` is {whose}"))
         })
     }
 }
@@ -109,6 +120,9 @@ mod tests {
             project: "shop".to_owned(),
             made: BTreeSet::from(["shop-dev".to_owned()]),
             planned: BTreeSet::new(),
+            of_others: [("other", "other"), ("other-dev", "other")]
+                .map(|(namespace, project)| (namespace.to_owned(), project.to_owned()))
+                .into(),
         };
         let found = plan.steps.iter().filter_map(|step| scope.take(step));
         found.map(|error| error.message).collect()
@@ -126,12 +140,16 @@ mod tests {
     fn only_the_project_and_what_its_changes_made_is_in_reach() {
         let delete = |namespace| step("delete", "Pod", Some(namespace), "web");
         assert_eq!(problems(&[delete("shop"), delete("shop-dev")]), [""; 0]);
-        for namespace in ["kube-system", "default", "other", "shop2"] {
+        for (namespace, whose) in [
+            ("kube-system", "Kubernetes' own"),
+            ("default", "Kubernetes' own"),
+            ("other", "project `other`'s"),
+            ("other-dev", "project `other`'s"),
+            ("shop2", "not the project's"),
+        ] {
             let found = problems(&[delete(namespace)]);
-            assert!(
-                found[0].ends_with("which is not the project's"),
-                "{found:?}"
-            );
+            let expected = format!("pod/web is in namespace `{namespace}`, which is {whose}");
+            assert_eq!(found, [expected]);
         }
     }
 
@@ -151,9 +169,14 @@ mod tests {
     fn the_project_itself_and_the_namespaces_of_others_are_not_deleted() {
         let delete = |name| step("delete", "Namespace", None, name);
         assert_eq!(problems(&[delete("shop-dev")]), [""; 0]);
-        for name in ["shop", "kube-system", "other"] {
+        for name in ["shop", "kube-system", "other", "other-dev", "shop2"] {
             assert_eq!(problems(&[delete(name)]).len(), 1, "{name}");
         }
+        let make = step("create", "Namespace", None, "other-dev");
+        assert_eq!(
+            problems(&[make]),
+            ["namespace `other-dev` is project `other`'s"]
+        );
     }
 
     #[test]
@@ -163,7 +186,9 @@ mod tests {
             problems(&[delete("Secret", "sh.helm.release.v1.shop.v1")]).len(),
             1
         );
-        assert_eq!(problems(&[delete("RoleBinding", "devk-operator")]).len(), 1);
+        for kind in ["Role", "RoleBinding"] {
+            assert_eq!(problems(&[delete(kind, "devk-operator")]).len(), 1);
+        }
         let object = ObjectName {
             kind: ObjectKind::Service,
             namespace: Some("shop".to_owned()),

@@ -22,7 +22,7 @@ const GONE: Duration = Duration::from_secs(90);
 const PAUSE: Duration = Duration::from_millis(250);
 
 /// Verifies the steps that were done, and fills in what was found. `ready` is how long workloads may take.
-pub async fn verify(
+pub(super) async fn verify(
     access: &ChangeAccess,
     preview: &ChangePreview,
     (mut outcome, written): (ChangeOutcome, WrittenObjects),
@@ -116,10 +116,7 @@ fn goes_with(object: &ObjectName, gone: &ObjectName) -> bool {
 fn becomes_ready(step: &StepPreview) -> bool {
     let operation = &step.operation;
     let kind = operation.target.kind;
-    let touches_spec = || {
-        let mut paths = step.diff.iter().map(|change| change.path.as_str());
-        paths.any(|path| path == "spec" || path.starts_with("spec."))
-    };
+    let touches_spec = || step.diff.iter().any(|change| change.is_below("spec"));
     match &operation.deed {
         Deed::Create(_) if kind == ObjectKind::Pod => true,
         _ => kind.rolls_out() && touches_spec(),

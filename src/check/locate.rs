@@ -9,6 +9,7 @@ use super::facts::ChartFacts;
 use super::seen::Subject;
 use crate::place::Origin;
 use crate::release::lined::LinedYaml;
+use crate::release::written::references;
 
 /// Finds places; what was read and aligned once is kept.
 #[derive(Debug)]
@@ -226,18 +227,10 @@ fn extent(template: &str, lines: &[Option<u32>], rendered: usize) -> (u32, u32) 
 
 /// The values that a line names, without `.Values`.
 fn paths(line: &str) -> Vec<Vec<String>> {
-    const WORD: &str = ".Values.";
-    let found = line.match_indices(WORD).map(|(at, _)| {
-        let rest = &line[at + WORD.len()..];
-        let name = rest.split(|c: char| !(c.is_ascii_alphanumeric() || c == '_' || c == '.'));
-        let name = name
-            .into_iter()
-            .next()
-            .unwrap_or_default()
-            .trim_end_matches('.');
-        name.split('.').map(str::to_owned).collect()
-    });
-    found.collect()
+    let found = references(line, "").into_iter();
+    found
+        .map(|path| path.split('.').map(str::to_owned).collect())
+        .collect()
 }
 
 #[cfg(test)]

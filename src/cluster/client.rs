@@ -9,8 +9,10 @@ use std::time::Duration;
 use hyper_util::client::legacy::Client as HttpClient;
 use hyper_util::client::legacy::connect::HttpConnector;
 use hyper_util::rt::TokioExecutor;
+use kube::api::{Api, DeleteParams, DynamicObject, Preconditions};
 use kube::client::{Body, ConfigExt};
 use kube::config::{KubeConfigOptions, Kubeconfig};
+use kube::core::ApiResource;
 use kube::discovery::Discovery;
 use kube::{Client, Config};
 use tower::{BoxError, ServiceBuilder, ServiceExt};
@@ -72,6 +74,27 @@ pub async fn discovery(client: &Client) -> kube::Result<Discovery> {
         // Before Kubernetes 1.26 each group has to be asked.
         Err(_) => Discovery::new(client.clone()).run().await,
     }
+}
+
+/// The objects of a kind, in a namespace or in none.
+pub(crate) fn objects_of(
+    client: &Client,
+    namespace: Option<&str>,
+    resource: &ApiResource,
+) -> Api<DynamicObject> {
+    match namespace {
+        Some(namespace) => Api::namespaced_with(client.clone(), namespace, resource),
+        None => Api::all_with(client.clone(), resource),
+    }
+}
+
+/// The deletion of the very object that was looked at, and of no other of its name.
+pub(crate) fn deletion_of(uid: Option<String>) -> DeleteParams {
+    let same = Preconditions {
+        uid,
+        resource_version: None,
+    };
+    DeleteParams::default().preconditions(same)
 }
 
 async fn answering(config: Config, what: &str) -> Result<Client> {

@@ -21,6 +21,7 @@ mod network;
 pub mod node_end;
 mod nodes;
 pub mod pin;
+mod pinned;
 mod provider;
 mod runtime;
 pub mod sleep;
@@ -32,6 +33,7 @@ use futures::future::BoxFuture;
 
 pub use managed::{ClusterLock, ManagedCluster};
 pub use nodes::Node;
+pub use pinned::pinned_cluster;
 pub use tool::resolve_provider;
 
 use crate::error::Result;

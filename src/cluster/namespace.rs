@@ -7,14 +7,14 @@ use std::collections::BTreeSet;
 
 use k8s_openapi::api::core::v1::Namespace;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
-use kube::api::{Api, DeleteParams, ListParams, Patch, PatchParams, PostParams, Preconditions};
+use kube::api::{Api, ListParams, Patch, PatchParams, PostParams};
 use serde_json::{Map, Value, json};
 
-use super::client::refused;
+use super::client::{deletion_of, refused};
 use crate::error::{Code, Error, Result};
 use crate::owner::Owner;
 use crate::ui::event::Step;
-pub use made::{MADE_FOR_LABEL, delete_made_for, made_for};
+pub use made::{MADE_FOR_LABEL, delete_made_for, is_of_kubernetes, made_for, of_other_projects};
 use removal::wait_gone;
 
 /// Says which project a namespace belongs to.
@@ -251,21 +251,7 @@ pub async fn delete(client: &kube::Client, project: &str, step: &Step) -> Result
     let Some(found) = find(client, project).await? else {
         return Ok(());
     };
-    // The very one that was looked at.
-    let same = Preconditions {
-        uid: found.uid,
-        resource_version: None,
-    };
-    match api
-        .delete(
-            project,
-            &DeleteParams {
-                preconditions: Some(same),
-                ..DeleteParams::default()
-            },
-        )
-        .await
-    {
+    match api.delete(project, &deletion_of(found.uid)).await {
         Ok(_) => wait_gone(client, project, step).await,
         Err(kube::Error::Api(status)) if status.code == 404 => Ok(()),
         Err(error) => Err(refused(&error)),

@@ -19,8 +19,8 @@ pub const REPLICAS_ANNOTATION: &str = "devk.dev/replicas";
 /// helm's note on each object of a release: the namespace of its record.
 pub const RELEASE_NAMESPACE_ANNOTATION: &str = "meta.helm.sh/release-namespace";
 
-/// Scales every Deployment and StatefulSet of the project's namespace to zero, and those of its releases in `others`.
-/// Data stays. A project that has no namespace sleeps already.
+/// Scales every Deployment and StatefulSet of the project's namespace to zero, and of the namespaces that its changes have
+/// made, and those of its releases in `others`. Data stays. A project that has no namespace sleeps already.
 ///
 /// # Errors
 /// [`NamespaceForeign`](crate::error::Code::NamespaceForeign) for a namespace that is not devk's,
@@ -30,8 +30,9 @@ pub async fn sleep(client: &kube::Client, project: &str, others: &BTreeSet<Strin
         return Ok(());
     }
     mark(client, project, json!("true")).await?;
-    for namespace in namespaces(project, others) {
-        let is_own = |object: &ObjectMeta| is_own(object, namespace, project);
+    let made = namespace::made_for(client, project).await?;
+    for namespace in namespaces(project, &made, others) {
+        let is_own = |object: &ObjectMeta| is_own(object, namespace, project, &made);
         let replicas =
             |deployment: &Deployment| deployment.spec.as_ref().and_then(|spec| spec.replicas);
         let deployments = Api::namespaced(client.clone(), namespace);
@@ -55,15 +56,22 @@ pub async fn mark_asleep(client: &kube::Client, project: &str) -> Result<()> {
     }
 }
 
-fn namespaces<'a>(project: &'a str, others: &'a BTreeSet<String>) -> impl Iterator<Item = &'a str> {
-    std::iter::once(project).chain(others.iter().map(String::as_str))
+fn namespaces<'a>(
+    project: &'a str,
+    made: &'a BTreeSet<String>,
+    others: &'a BTreeSet<String>,
+) -> impl Iterator<Item = &'a str> {
+    let beside = made.union(others).map(String::as_str);
+    std::iter::once(project).chain(beside)
 }
 
-/// In another namespace than the project's own, only what its releases have put there.
-fn is_own(object: &ObjectMeta, namespace: &str, project: &str) -> bool {
+/// In a namespace that is neither the project's own nor made by its changes, only what its releases have put there.
+fn is_own(object: &ObjectMeta, namespace: &str, project: &str, made: &BTreeSet<String>) -> bool {
     let annotations = object.annotations.as_ref();
     let release = annotations.and_then(|notes| notes.get(RELEASE_NAMESPACE_ANNOTATION));
-    namespace == project || release.is_some_and(|release| release == project)
+    namespace == project
+        || made.contains(namespace)
+        || release.is_some_and(|release| release == project)
 }
 
 /// Restores the replicas of the workloads that [`sleep`] scaled down.
@@ -71,8 +79,9 @@ fn is_own(object: &ObjectMeta, namespace: &str, project: &str) -> bool {
 /// # Errors
 /// [`crate::error::Code::ClusterUnreachable`].
 pub async fn wake(client: &kube::Client, project: &str, others: &BTreeSet<String>) -> Result<()> {
-    for namespace in namespaces(project, others) {
-        let is_own = |object: &ObjectMeta| is_own(object, namespace, project);
+    let made = namespace::made_for(client, project).await?;
+    for namespace in namespaces(project, &made, others) {
+        let is_own = |object: &ObjectMeta| is_own(object, namespace, project, &made);
         let deployments = Api::namespaced(client.clone(), namespace);
         scale_up::<Deployment>(&deployments, is_own).await?;
         let sets = Api::namespaced(client.clone(), namespace);
@@ -207,10 +216,14 @@ mod tests {
             let notes = json!({RELEASE_NAMESPACE_ANNOTATION: namespace});
             serde_json::from_value(json!({"annotations": notes})).unwrap()
         };
-        assert!(is_own(&ObjectMeta::default(), "shop", "shop"));
-        assert!(is_own(&of_release("shop"), "elsewhere", "shop"));
-        assert!(!is_own(&of_release("shop-2"), "elsewhere", "shop"));
-        assert!(!is_own(&ObjectMeta::default(), "elsewhere", "shop"));
+        let made = BTreeSet::from(["shop-made".to_owned()]);
+        let is_own =
+            |object: &ObjectMeta, namespace: &str| is_own(object, namespace, "shop", &made);
+        assert!(is_own(&ObjectMeta::default(), "shop"));
+        assert!(is_own(&ObjectMeta::default(), "shop-made"));
+        assert!(is_own(&of_release("shop"), "elsewhere"));
+        assert!(!is_own(&of_release("shop-2"), "elsewhere"));
+        assert!(!is_own(&ObjectMeta::default(), "elsewhere"));
     }
 
     #[tokio::test]

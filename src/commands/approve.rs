@@ -1,13 +1,11 @@
-//! `devk approve`: a person allows what an agent asked for. Only on a terminal: a question that a script can answer
+//! `devk approve`: a person allows what a program asked for: a call of an agent, or the change that a preview shows. Only on a terminal: a question that a script can answer
 //! asks nobody, so there is no `--yes`.
-
-use std::io::IsTerminal;
 
 use serde_json::json;
 
 use super::Context;
+use crate::approval::{self, Approval};
 use crate::error::{Code, Error, Errors, Exit, Result};
-use crate::mcp::approval::{self, Approval};
 use crate::ui::{self, Format};
 
 /// Shows a request and asks; without an id, lists the requests.
@@ -20,11 +18,15 @@ pub fn run(context: &Context, id: Option<&str>) -> Result<Exit, Errors> {
         return Ok(Exit::Ok);
     };
     let approval = approval::find(&context.paths, id)?;
-    if !(std::io::stdin().is_terminal() && std::io::stderr().is_terminal()) {
+    if !ui::can_ask() {
         return Err(no_terminal(id).into());
     }
     ui::err(&shown(&approval));
-    if !ui::confirmed("Approve it") {
+    let is_agreed = match approval.typed.as_slice() {
+        [] => ui::confirmed("Approve it"),
+        names => names.iter().all(|name| ui::confirmed_by_typing(name)),
+    };
+    if !is_agreed {
         let error = Error::new(Code::ApprovalDeclined, format!("`{id}` is not approved"));
         return Err(error.hint("nothing was done").into());
     }
@@ -58,7 +60,7 @@ fn list(context: &Context, waiting: &[Approval]) -> Result<()> {
         vec![
             approval.id.clone(),
             approval.subject.project.clone(),
-            format!("devk {}", approval.subject.command.join(" ")),
+            approval.subject.words(),
             state.to_owned(),
         ]
     };
@@ -66,18 +68,17 @@ fn list(context: &Context, waiting: &[Approval]) -> Result<()> {
 }
 
 fn shown(approval: &Approval) -> String {
-    let client = match approval.client.as_str() {
-        "" => "An agent".to_owned(),
-        client => format!("An agent (`{client}`)"),
+    let who = match (approval.client.as_str(), &approval.subject.preview) {
+        ("", Some(_)) => "A change".to_owned(),
+        ("", None) => "An agent".to_owned(),
+        (client, _) => format!("An agent (`{}`)", ui::harmless(client)),
     };
-    let command = format!("devk {}", approval.subject.command.join(" "));
-    let what: String = approval
-        .what
-        .iter()
-        .map(|line| format!("  {line}\n"))
-        .collect();
-    format!(
-        "{client} asked at {} to run `{command}`:\n{what}",
-        approval.requested
-    )
+    let (command, project) = (approval.subject.words(), &approval.subject.project);
+    let asked = match approval.subject.preview {
+        Some(_) => format!("of objects of project `{project}`"),
+        None => format!("to run `{command}`"),
+    };
+    let line = |line: &String| format!("  {}\n", ui::harmless(line));
+    let what: String = approval.what.iter().map(line).collect();
+    format!("{who} asked at {} {asked}:\n{what}", approval.requested)
 }

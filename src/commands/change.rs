@@ -1,38 +1,29 @@
 //! `devk change`: a plan of changes is previewed, approved, carried out and verified.
 //!
 //! Nothing is written without an approval of exactly the preview that was shown: on a terminal a yes, and for what is
-//! destructive the names of the objects; without one the preview's hash, given back with `--approve`. After the answer the
-//! preview is made again, and if it is another one, that one is shown and nothing is done.
+//! destructive the names of the objects; without one a request is left for `devk approve`, whose id is the preview's hash and
+//! which `--approve` uses up. After the answer the preview is made again, and if it is another one, that one is shown and
+//! nothing is done.
 
 mod source;
 mod text;
 
-use std::io::IsTerminal;
 use std::path::{Path, PathBuf};
-use std::time::Duration;
 
 use serde_json::json;
 
+use super::Context;
 use super::recorded::Recording;
-use super::{Context, pinned};
 use crate::audit::{AuditText, AuditedPlan};
 use crate::change::plan::{ChangePlan, ChangeStep};
 use crate::change::preview::ChangePreview;
-use crate::change::risk::ChangeRisk;
-use crate::change::{ChangeAccess, ChangeOutcome, execute, preview, verify};
-use crate::cluster::ManagedCluster;
-use crate::config::{AskYes, Project};
-use crate::docker;
+use crate::change::{ApprovedChange, ChangeConsent, ChangeDoor, ChangeOutcome, RefusedChange};
 use crate::environment::Environment;
 use crate::error::{Code, Error, Errors, Exit, Result};
-use crate::owner::Owner;
 use crate::shell::quote;
 use crate::ui::event::Reporter;
 use crate::ui::{self, Format, View};
 use source::{explained, planned};
-
-/// What a workload of no release may take to become ready.
-const READY: Duration = Duration::from_secs(180);
 
 /// What is to be done with which plan.
 #[derive(Debug, Clone)]
@@ -41,9 +32,9 @@ pub struct ChangeOptions {
     pub plan: Option<PathBuf>,
     /// Show the preview and ask nothing.
     pub dry_run: bool,
-    /// Carry out the preview with this hash.
+    /// Carry out the preview with this hash, which was approved.
     pub approve: Option<String>,
-    /// Ask nothing up to the risk that devk.yaml allows.
+    /// Ask nothing up to the risk that the user leaves unasked.
     pub yes: bool,
     /// A file of YAML, or a command of kubectl.
     pub explain: Option<String>,
@@ -57,9 +48,9 @@ pub struct PlanRequest {
     pub again: String,
     /// Stdin is free for an answer.
     pub may_ask: bool,
-    /// Carry out the preview with this hash.
+    /// Carry out the preview with this hash, which was approved.
     pub approve: Option<String>,
-    /// Ask nothing up to the risk that devk.yaml allows.
+    /// Ask nothing up to the risk that the user leaves unasked.
     pub yes: bool,
     /// What was asked in words, and what made the plan of it.
     pub question: Option<String>,
@@ -95,84 +86,94 @@ pub async fn run(context: &Context, options: &ChangeOptions) -> Result<Exit, Err
 ///
 /// # Errors
 /// [`Code::ChangeForbidden`], [`Code::ChangeRefused`], [`Code::ChangeUnapproved`], [`Code::ChangeMoved`],
-/// [`Code::ChangeFailed`], [`Code::ChangeUnverified`], [`Code::ClusterUnreachable`]; [`Code::AuditUnwritable`], for
+/// [`Code::ApprovalUnknown`], [`Code::ChangeFailed`], [`Code::ChangeUnverified`], [`Code::ClusterUnreachable`]; [`Code::AuditUnwritable`], for
 /// nothing is changed that cannot be recorded.
 pub async fn carry_out(context: &Context, request: &PlanRequest) -> Result<Exit, Errors> {
-    let agreed = match agree(context, request).await {
+    let (door, approved) = match agree(context, request).await {
         Ok(agreed) => agreed,
         Err(refusal) => return record_refusal(context, request, refusal).await,
     };
-    let approved = &agreed.preview;
     let plan = |mask: &dyn Fn(&str) -> AuditText| AuditedPlan {
-        approval: Some(mask(&agreed.approval)),
-        ..audited(request, Some(approved), mask)
+        approval: Some(mask(approved.approval())),
+        ..audited(request, Some(approved.preview()), mask)
     };
-    let recording = Recording::begin_change(context, Some(agreed.project.clone()), plan)?;
-    recording.around(execute_all(context, &agreed)).await
-}
-
-/// A preview that was approved.
-struct Agreed {
-    project: Project,
-    access: ChangeAccess,
-    preview: ChangePreview,
-    approval: String,
-}
-
-/// Why nothing is done, and the preview as far as there was one.
-struct Refusal {
-    errors: Errors,
-    preview: Option<ChangePreview>,
-}
-
-impl<E: Into<Errors>> From<E> for Refusal {
-    fn from(errors: E) -> Self {
-        Self {
-            errors: errors.into(),
-            preview: None,
-        }
-    }
+    let recording = Recording::begin_change(context, Some(door.project().clone()), plan)?;
+    let work = execute_all(context, &door, &approved);
+    recording.around(work).await
 }
 
 /// Only the preview.
 async fn look(context: &Context, options: &ChangeOptions) -> Result<Exit, Errors> {
     let project = context.running_project()?;
     let plan = planned(options)?;
-    let access = access(context, &project).await?;
+    let door = door(context).await?;
     let plan = match (plan, &options.explain) {
-        (None, Some(text)) => explained(&access, &project, text).await?,
+        (None, Some(text)) => explained(door.access(), &project, text).await?,
         (plan, _) => plan.unwrap_or_default(),
     };
-    show(context, &preview(&access, &project, &plan).await?)?;
+    let shown = door.preview(&plan).await?;
+    show(context, &shown)?;
+    // What is explained is a question, and no change that waits.
+    if options.explain.is_none() && !shown.only_shown {
+        door.request(&shown, "")?;
+    }
     Ok(Exit::Ok)
 }
 
-async fn agree(context: &Context, request: &PlanRequest) -> Result<Agreed, Refusal> {
+async fn door(context: &Context) -> Result<ChangeDoor, Errors> {
     let project = context.running_project()?;
-    let access = access(context, &project).await?;
-    let shown = preview(&access, &project, &request.plan).await?;
-    let approval = approval(context, &project, request, &shown).map_err(|error| Refusal {
-        errors: error.into(),
-        preview: Some(shown.clone()),
-    })?;
-    let now = match request.approve {
-        // The preview that was approved is an earlier one.
-        Some(_) => shown.clone(),
-        // Time has passed with the question.
-        None => preview(&access, &project, &request.plan).await?,
+    ChangeDoor::open(&project, &context.paths, &Environment::of_process()).await
+}
+
+async fn agree(
+    context: &Context,
+    request: &PlanRequest,
+) -> Result<(ChangeDoor, ApprovedChange), RefusedChange> {
+    let door = door(context).await?;
+    let consent = match &request.approve {
+        Some(hash) => ChangeConsent::Approval(hash.clone()),
+        None => {
+            let shown = door.preview(&request.plan).await?;
+            asked(context, &door, request, &shown).map_err(|error| RefusedChange {
+                errors: error.into(),
+                preview: Some(Box::new(shown.clone())),
+            })?
+        }
     };
-    if now.hash != *request.approve.as_ref().unwrap_or(&shown.hash) {
-        show(context, &now)?;
-        return Err(Refusal {
-            errors: moved(&now, request).into(),
-            preview: Some(now),
-        });
+    match door.approved(&request.plan, &consent).await {
+        Ok(approved) => Ok((door, approved)),
+        Err(refused) => Err(waiting(context, &door, request, refused)?),
     }
-    Ok(Agreed {
-        project,
-        access,
-        preview: now,
-        approval,
+}
+
+/// The refusal of a preview that can still be approved: it is shown, and waits for that.
+fn waiting(
+    context: &Context,
+    door: &ChangeDoor,
+    request: &PlanRequest,
+    refused: RefusedChange,
+) -> Result<RefusedChange> {
+    let waits = |code| matches!(code, Code::ChangeMoved | Code::ChangeUnapproved);
+    let Some(now) = &refused.preview else {
+        return Ok(refused);
+    };
+    let is_over = |code| code == Code::ApprovalUnknown;
+    if !refused
+        .errors
+        .0
+        .iter()
+        .any(|e| waits(e.code) || is_over(e.code))
+    {
+        return Ok(refused);
+    }
+    show(context, now)?;
+    door.request(now, "")?;
+    let hint = approve_command(door, request, now);
+    let errors = refused.errors.0.into_iter();
+    let errors = errors.map(|error| error.hint(hint.clone())).collect();
+    Ok(RefusedChange {
+        errors: Errors(errors),
+        preview: refused.preview,
     })
 }
 
@@ -180,11 +181,11 @@ async fn agree(context: &Context, request: &PlanRequest) -> Result<Agreed, Refus
 async fn record_refusal(
     context: &Context,
     request: &PlanRequest,
-    refusal: Refusal,
+    refusal: RefusedChange,
 ) -> Result<Exit, Errors> {
-    let Refusal { errors, preview } = refusal;
+    let RefusedChange { errors, preview } = refusal;
     let errors = unread(errors);
-    let plan = |mask: &dyn Fn(&str) -> AuditText| audited(request, preview.as_ref(), mask);
+    let plan = |mask: &dyn Fn(&str) -> AuditText| audited(request, preview.as_deref(), mask);
     match Recording::begin_change(context, None, plan) {
         Ok(recording) => recording.around(async { Err(errors) }).await,
         Err(unwritable) => {
@@ -211,7 +212,7 @@ fn audited(
 ) -> AuditedPlan {
     let steps = || preview.into_iter().flat_map(|preview| &preview.steps);
     let diff = steps().flat_map(|step| &step.diff);
-    let named = |step: &ChangeStep| mask(&text::deed(step.action.verb(), &step.object));
+    let named = |step: &ChangeStep| mask(&step.object.deed(step.action.verb()));
     AuditedPlan {
         question: request.question.as_deref().map(mask),
         backend: request.backend.as_deref().map(mask),
@@ -220,57 +221,46 @@ fn audited(
             Some(_) => steps().map(|step| mask(&step.kubectl)).collect(),
             None => request.plan.steps.iter().map(named).collect(),
         },
-        diff: diff.map(|change| mask(&text::line(change))).collect(),
+        diff: diff.map(|change| mask(&change.line())).collect(),
         ..AuditedPlan::default()
     }
 }
 
-async fn access(context: &Context, project: &Project) -> Result<ChangeAccess> {
-    let access = pinned(context, project).await?;
-    let engine = docker::connect(&Environment::of_process()).await?;
-    let cluster = ManagedCluster::of(&engine, &project.cluster, &context.paths);
-    let owner = Owner::of(&project.root, &context.paths).await;
-    let (kubeconfig, role) = (cluster.kubeconfig(), project.ask.role);
-    ChangeAccess::new(access, &kubeconfig, &project.id, &owner, role).await
-}
-
-/// How the preview is approved: the words for the record.
-fn approval(
+/// Shows a preview, and asks as far as somebody is to be asked.
+fn asked(
     context: &Context,
-    project: &Project,
+    door: &ChangeDoor,
     request: &PlanRequest,
     shown: &ChangePreview,
-) -> Result<String> {
-    if let Some(hash) = &request.approve {
-        return Ok(format!("--approve {hash}"));
-    }
-    if request.yes {
-        let allowed = match project.ask.yes {
-            None => None,
-            Some(AskYes::Reversible) => Some(ChangeRisk::Reversible),
-            Some(AskYes::Disruptive) => Some(ChangeRisk::Disruptive),
-        };
-        if allowed.is_some_and(|allowed| shown.risk <= allowed) {
-            show(context, shown)?;
-            return Ok(format!("--yes up to {}", shown.risk));
-        }
-    }
+) -> Result<ChangeConsent> {
     show(context, shown)?;
-    let is_terminal = std::io::stdin().is_terminal() && std::io::stderr().is_terminal();
-    if !is_terminal || !request.may_ask || context.format == Format::Json {
-        return Err(unasked(project, request, shown));
+    let hash = shown.hash.clone();
+    if request.yes && door.is_left_unasked(shown) {
+        return Ok(ChangeConsent::Unasked(hash));
     }
-    let destructive = shown
-        .steps
-        .iter()
-        .filter(|step| step.risk == ChangeRisk::Destructive);
-    let names: Vec<_> = destructive.map(|step| step.object.name.as_str()).collect();
+    // Where nothing is carried out this is the problem.
+    door.request(shown, "")?;
+    if !ui::can_ask() || !request.may_ask || context.format == Format::Json {
+        let error = match request.yes {
+            true => door.unasked(shown),
+            false => {
+                let message =
+                    "the change waits for an approval, and there is no terminal to ask on";
+                Error::new(Code::ChangeUnapproved, message)
+            }
+        };
+        return Err(error.hint(approve_command(door, request, shown)));
+    }
+    let names: Vec<_> = shown
+        .destroyed()
+        .map(|object| object.name.as_str())
+        .collect();
     let is_agreed = match names.as_slice() {
         [] => ui::confirmed("Do it"),
         names => names.iter().all(|name| ui::confirmed_by_typing(name)),
     };
     match is_agreed {
-        true => Ok("typed".to_owned()),
+        true => Ok(ChangeConsent::Answered(hash)),
         false => {
             let error = Error::new(Code::ChangeUnapproved, "the change is not approved");
             Err(error.hint("nothing was done"))
@@ -278,32 +268,14 @@ fn approval(
     }
 }
 
-/// The error where nobody can be asked.
-fn unasked(project: &Project, request: &PlanRequest, shown: &ChangePreview) -> Error {
-    let message = match (request.yes, project.ask.yes) {
-        (true, Some(_)) => format!(
-            "the change is {}, which is more than `ask.yes` of devk.yaml leaves unasked",
-            shown.risk
-        ),
-        (true, None) => {
-            "`--yes` needs a risk that devk.yaml leaves unasked (`ask: {yes: …}`)".to_owned()
-        }
-        (false, _) => {
-            "the change waits for an approval, and there is no terminal to ask on".to_owned()
-        }
-    };
-    Error::new(Code::ChangeUnapproved, message).hint(approve_command(request, &shown.hash))
-}
-
-fn approve_command(request: &PlanRequest, hash: &str) -> String {
-    format!("{} --approve {hash}", request.again)
-}
-
-fn moved(now: &ChangePreview, request: &PlanRequest) -> Error {
-    let message = "what was approved is not what the plan would do now, so nothing was done";
-    let error = Error::new(Code::ChangeMoved, message)
-        .evidence("the plan, the role, the cluster or an object of the plan is another one since");
-    error.hint(approve_command(request, &now.hash))
+/// What carries out a preview that waits: a person's approval first, unless the user leaves it unasked.
+fn approve_command(door: &ChangeDoor, request: &PlanRequest, shown: &ChangePreview) -> String {
+    let (again, hash) = (&request.again, &shown.hash);
+    let command = format!("{again} --approve {hash}");
+    match door.is_left_unasked(shown) {
+        true => command,
+        false => format!("devk approve {hash} && {command}"),
+    }
 }
 
 fn show(context: &Context, shown: &ChangePreview) -> Result<()> {
@@ -313,20 +285,15 @@ fn show(context: &Context, shown: &ChangePreview) -> Result<()> {
     }
 }
 
-async fn execute_all(context: &Context, agreed: &Agreed) -> Result<Exit, Errors> {
-    let (access, approved) = (&agreed.access, &agreed.preview);
+async fn execute_all(
+    context: &Context,
+    door: &ChangeDoor,
+    approved: &ApprovedChange,
+) -> Result<Exit, Errors> {
     let reporter = Reporter::default();
     let events = reporter.subscribe();
     let mut view = View::of(context.format);
-    let releases = agreed.project.releases.iter();
-    let ready = releases
-        .map(|release| release.timeout)
-        .max()
-        .unwrap_or(READY);
-    let work = async move {
-        let done = execute(access, approved, &reporter).await;
-        verify(access, approved, done, ready, &reporter).await
-    };
+    let work = async move { door.execute(approved, &reporter).await };
     let (outcome, seen) = view.during(events, work).await;
     for step in &outcome.steps {
         context.changes.add(text::end(step));

@@ -1,6 +1,5 @@
 //! `devk doctor`.
 
-use std::io::IsTerminal;
 use std::path::Path;
 
 use console::style;
@@ -105,7 +104,7 @@ async fn mend(facts: &DoctorFacts, context: &Context, environment: &Environment,
 
 /// Asks on a terminal; a script gets no question.
 fn consent(fix: &Fix) -> bool {
-    if !(std::io::stdin().is_terminal() && std::io::stderr().is_terminal()) {
+    if !ui::can_ask() {
         return false;
     }
     ui::confirmed(&fix.text())

@@ -1,7 +1,6 @@
 //! `devk down --all`: ends every project of this machine that this user has. One that cannot be ended stops none of the
 //! others. What belongs to another user or another machine is refused where it is met, as `devk down` refuses it.
 
-use std::io::IsTerminal;
 use std::path::Path;
 use std::time::Duration;
 
@@ -99,7 +98,7 @@ fn confirm(projects: &[PlacedProject]) -> Result<()> {
         format!("  {} in {}\n", lessee.project, lessee.root.display())
     });
     let list: String = list.collect();
-    if !(std::io::stdin().is_terminal() && std::io::stderr().is_terminal()) {
+    if !ui::can_ask() {
         let error = Error::new(
             Code::DownUnconfirmed,
             "nobody can be asked: there is no terminal, and nothing was removed",

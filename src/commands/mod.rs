@@ -2,7 +2,7 @@
 
 use std::path::Path;
 
-use crate::cluster::{self, Access, ManagedCluster, State};
+use crate::cluster::{self, Access, pinned_cluster};
 use crate::config::{self, Project, RunningProject, Source};
 use crate::daemon::control::{Connection, Reply, Request};
 use crate::daemon::{client, supervisor};
@@ -106,20 +106,8 @@ impl Context {
 /// Access to the cluster of a project that runs: the one that devk pinned.
 async fn pinned(context: &Context, project: &Project) -> Result<Access> {
     let engine = docker::connect(&Environment::of_process()).await?;
-    let cluster = ManagedCluster::of(&engine, &project.cluster, &context.paths);
-    let state = cluster.state().await?;
-    let access = match &state {
-        State::Running(nodes) => cluster.pinned(nodes).await?,
-        _ => None,
-    };
-    access.ok_or_else(|| {
-        let (name, state) = (&project.cluster.name, state.word());
-        let message = match state {
-            "running" => format!("cluster `{name}` is not devk's yet"),
-            state => format!("cluster `{name}` is {state}"),
-        };
-        Error::new(Code::ClusterUnreachable, message).hint("devk up -d")
-    })
+    let (_, access) = pinned_cluster(&engine, &project.cluster, &context.paths).await?;
+    Ok(access)
 }
 
 /// A connection to the session of a project.

@@ -2,7 +2,7 @@
 
 use serde_json::{Value, json};
 
-use super::schema::{Key, Need, ROOT, Shape};
+use super::schema::{Key, Need, ROOT, Shape, USER};
 
 /// One key of devk.yaml, for people.
 #[derive(Debug)]
@@ -22,6 +22,13 @@ pub struct KeyDoc {
 pub fn keys() -> Vec<KeyDoc> {
     let mut rows = vec![];
     inside(&ROOT, "", &mut rows);
+    rows
+}
+
+/// Every key of the user's configuration, each mapping before the keys in it.
+pub fn user_keys() -> Vec<KeyDoc> {
+    let mut rows = vec![];
+    each(USER, "", &mut rows);
     rows
 }
 

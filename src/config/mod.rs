@@ -25,6 +25,7 @@ mod scalar;
 mod schema;
 mod shape;
 mod test_command;
+mod user;
 mod variables;
 mod yaml;
 
@@ -36,14 +37,14 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 pub use crate::place::Origin;
-pub use ask::{AskConfig, AskRole, AskYes};
+pub use ask::{AskConfig, AskRights, AskRole, AskYes, UserAsk};
 pub use bases::{build_waves, is_base};
 pub use catalog::{ProfileForward, ProfileSummary, profile_readme, profiles};
 pub use checkout::{COMPOSE_FILES, COMPOSE_OVERRIDES, Checkout};
 pub use constraints::{
     CONSTRAINTS_FILE, CheckConfig, IgnoreConfig, parsed_constraints, team_constraints,
 };
-pub use describe::{KeyDoc, json_schema, keys};
+pub use describe::{KeyDoc, json_schema, keys, user_keys};
 pub(crate) use did_you_mean::did_you_mean;
 pub use format::{KUSTOMIZATION_FILES, duration};
 pub use identity::{checked_out, git_folder, is_reserved, label};
@@ -51,6 +52,7 @@ pub use manifest_pattern::ManifestPattern;
 pub use profile::names as profile_names;
 pub use read::{FILE, RunningProject, Source, load, load_running, read_text};
 pub use test_command::{TestCommand, TestPlace, TestRun};
+pub use user::{USER_FILE, UserConfig};
 pub use variables::names as forward_names;
 pub(crate) use variables::{Piece, ReferenceTarget, pieces, unknown};
 
@@ -79,7 +81,7 @@ pub struct Project {
     pub bridge: Option<BridgeConfig>,
     /// What charts are asked for.
     pub check: CheckConfig,
-    /// With whose rights single objects are changed.
+    /// By how much single objects are changed with less than the user's rights.
     pub ask: AskConfig,
     /// `test:`, in the order of devk.yaml.
     pub tests: Vec<TestCommand>,
@@ -145,6 +147,15 @@ pub struct ClusterConfig {
 }
 
 impl ClusterConfig {
+    /// The context under which kubectl knows the cluster.
+    pub fn context(&self) -> String {
+        match self.provider {
+            Provider::Kind => format!("kind-{}", self.name),
+            Provider::K3d => format!("k3d-{}", self.name),
+            Provider::Minikube | Provider::Existing => self.name.clone(),
+        }
+    }
+
     /// A cluster of this name, and nothing else known of it.
     pub fn new(provider: Provider, name: &str) -> Self {
         Self {

@@ -9,6 +9,7 @@ mod tests_of_project;
 
 use self::allow::ALLOW;
 use self::ask::ASK;
+pub(super) use self::ask::USER;
 use self::bridge::BRIDGE;
 pub(super) use self::check::CHECK;
 use self::tests_of_project::TEST;
@@ -92,10 +93,10 @@ pub(super) const ROOT: Shape = Shape::Object(&[
     ),
     key(
         "ask",
-        Optional("`devk change` asks about every change"),
+        Optional("as the user's configuration says"),
         Shape::Object(ASK),
-        "{role: operator}",
-        "With whose rights single objects are changed, and what nobody need be asked about; see docs/change.md.",
+        "{role: viewer}",
+        "With whose rights single objects are changed, and what nobody need be asked about, where this project is to have less than the user gives; see docs/change.md.",
     ),
     key(
         "test",

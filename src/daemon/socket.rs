@@ -158,6 +158,7 @@ mod tests {
             state: state.to_owned(),
             cache: PathBuf::new(),
             data: PathBuf::new(),
+            config: PathBuf::new(),
             scratch: None,
         }
     }

@@ -15,7 +15,7 @@ use rmcp::model::{
 use rmcp::service::RequestContext;
 use serde_json::json;
 
-use super::approval::{self, ApprovalSubject};
+use crate::approval::{self, ApprovalRequest, ApprovalSubject};
 use crate::error::{Code, Error, Result, internal};
 use crate::hex;
 use crate::paths::Paths;
@@ -171,8 +171,12 @@ impl Sensitive<'_> {
     }
 
     fn needs_approval(&self, paths: &Paths) -> Error {
-        let client = client_name(self.context);
-        match approval::request(paths, &self.subject, self.what.clone(), client) {
+        let request = ApprovalRequest {
+            what: self.what.clone(),
+            client: client_name(self.context),
+            ..ApprovalRequest::default()
+        };
+        match approval::request(paths, &self.subject, request) {
             Ok(approval) => approval::needed(&approval),
             Err(error) => error,
         }

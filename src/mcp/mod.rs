@@ -22,7 +22,6 @@ use opening::Opening;
 use server::McpServer;
 
 mod answers;
-pub mod approval;
 mod arguments;
 pub mod clients;
 mod consent;

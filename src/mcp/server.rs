@@ -9,7 +9,6 @@ use rmcp::{RoleServer, ServerHandler};
 use serde_json::{Value, json};
 
 use super::answers::ToolAnswer;
-use super::approval::{self, ApprovalSubject};
 use super::arguments::{ToolArguments, check};
 use super::consent::{Consent, Questions, Sensitive, client_name, is_of_later_era};
 use super::follow::{Followed, follow};
@@ -18,6 +17,7 @@ use super::mask::Mask;
 use super::pages::{KeptAnswers, Page, lines, shortened};
 use super::refused::{RefusedCall, given};
 use super::tools::{Definition, Limit, TOOLS, ToolCall};
+use crate::approval::{self, ApprovalSubject};
 use crate::audit::{AuditChannel, AuditOrigin, AuditText};
 use crate::config::{self, Project, Source};
 use crate::environment::Environment;
@@ -211,6 +211,7 @@ impl McpServer {
             project: project.id.clone(),
             folder: project.root.clone(),
             command: call.words(),
+            preview: None,
         };
         if let Some(id) = arguments.text("approval") {
             approval::take(&self.paths, &subject, id)?;

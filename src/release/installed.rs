@@ -4,8 +4,9 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use k8s_openapi::api::core::v1::Secret;
 use kube::ResourceExt;
-use kube::api::{Api, DeleteParams, ListParams, Preconditions};
+use kube::api::{Api, ListParams};
 
+use crate::cluster::client::deletion_of;
 use crate::config::Project;
 use crate::error::{Code, Error, Result};
 
@@ -144,15 +145,8 @@ pub(super) async fn forget(
     pending: &Installed,
 ) -> Result<()> {
     let secrets: Api<Secret> = Api::namespaced(client.clone(), namespace);
-    let same = Preconditions {
-        uid: pending.uid.clone(),
-        resource_version: None,
-    };
-    let params = DeleteParams {
-        preconditions: Some(same),
-        ..DeleteParams::default()
-    };
-    match secrets.delete(&pending.secret, &params).await {
+    let how = deletion_of(pending.uid.clone());
+    match secrets.delete(&pending.secret, &how).await {
         Ok(_) => Ok(()),
         Err(kube::Error::Api(status)) if status.code == 404 => Ok(()),
         Err(e) => Err(unreachable(&e, "remove the interrupted revision")),

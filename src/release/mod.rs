@@ -43,7 +43,7 @@ pub mod variant;
 mod whole_numbers;
 mod workload;
 mod wrapper;
-mod written;
+pub(crate) mod written;
 pub(crate) mod yaml;
 pub mod yaml_edit;
 

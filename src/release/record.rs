@@ -58,6 +58,14 @@ struct Hook {
     manifest: String,
 }
 
+/// What helm has recorded of one revision, and of the chart that it was made from.
+#[derive(Debug)]
+pub struct RecordedRelease {
+    pub rendered: Rendered,
+    /// The chart's own, by their paths in it: `templates/api.yaml`. helm keeps none of its dependencies.
+    pub templates: BTreeMap<String, String>,
+}
+
 impl Installed {
     /// The objects of this revision as helm installed them, hooks included; None if the record is gone, as when an
     /// uninstall overtakes.
@@ -71,18 +79,23 @@ impl Installed {
         }
     }
 
-    /// The templates of the chart that this revision was made from, by their paths in it: `templates/api.yaml`. helm
-    /// keeps none of its dependencies. Empty if the record is gone.
+    /// The objects of this revision, and the templates of its chart; None if the record is gone.
     ///
     /// # Errors
     /// As [`Self::manifests`].
-    pub async fn templates(
+    pub async fn recorded(
         &self,
         client: &Client,
         namespace: &str,
-    ) -> Result<BTreeMap<String, String>> {
-        let found = self.decoded(client, namespace, templates_of).await?;
-        Ok(found.unwrap_or_default())
+    ) -> Result<Option<RecordedRelease>> {
+        let read = |json: &[u8]| Ok((manifests_of(json)?, templates_of(json)?));
+        match self.decoded(client, namespace, read).await? {
+            Some((text, templates)) => Ok(Some(RecordedRelease {
+                rendered: Rendered::parse(&text)?,
+                templates,
+            })),
+            None => Ok(None),
+        }
     }
 
     /// The record as `read` understands it; None if it is gone.

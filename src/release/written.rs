@@ -164,13 +164,16 @@ fn collect<'a>(value: &'a Value, path: &str, found: &mut Vec<(String, &'a Value)
 }
 
 /// The paths of the values that a text names, as the release's own values have them.
-fn references(text: &str, prefix: &str) -> Vec<String> {
+pub(crate) fn references(text: &str, prefix: &str) -> Vec<String> {
     let is_part = |c: char| c.is_ascii_alphanumeric() || c == '_' || c == '.';
     let mut found = vec![];
     for (at, start) in text.match_indices(".Values.") {
         let rest = &text[at + start.len()..];
         let end = rest.find(|c| !is_part(c)).unwrap_or(rest.len());
         let path = rest[..end].trim_end_matches('.');
+        if path.is_empty() {
+            continue;
+        }
         let is_global = path.starts_with("global.");
         found.push(format!("{}{path}", if is_global { "" } else { prefix }));
     }

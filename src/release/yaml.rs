@@ -3,8 +3,11 @@
 use serde_json::Value;
 use serde_saphyr::options::{DuplicateKeyPolicy, NonFiniteFloatPolicy};
 
-/// One document. The error is a message and the 1-based line where the parser stopped.
-pub(crate) fn parse(text: &str) -> Result<Value, (String, Option<u32>)> {
+/// A document, or a message and the 1-based line where the parser stopped.
+type Parsed = Result<Value, (String, Option<u32>)>;
+
+/// One document.
+pub(crate) fn parse(text: &str) -> Parsed {
     let options = serde_saphyr::options! {
         // These are the user's own charts, and a rendered dashboard may well be megabytes.
         budget: None,
@@ -20,10 +23,15 @@ pub(crate) fn parse(text: &str) -> Result<Value, (String, Option<u32>)> {
 
 /// The documents of a text that are YAML; the others, such as templates of a template, are left out.
 pub(crate) fn documents(text: &str) -> Vec<Value> {
+    parsed(text).into_iter().filter_map(Result::ok).collect()
+}
+
+/// All documents of a text, each by itself.
+pub(crate) fn parsed(text: &str) -> Vec<Parsed> {
     let text = text.replace("\r\n", "\n");
     let parts = text.split("\n---");
     parts
-        .filter_map(|part| parse(part.trim_start_matches("---")).ok())
+        .map(|part| parse(part.trim_start_matches("---")))
         .collect()
 }
 

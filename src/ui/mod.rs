@@ -124,27 +124,43 @@ pub const fn is_obeyed(c: char) -> bool {
         | '\u{200b}'..='\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2060}'..='\u{2069}' | '\u{feff}' | '\u{61c}')
 }
 
+/// A text without what a terminal would obey.
+pub fn harmless(text: &str) -> String {
+    let shown = |c: char| if is_obeyed(c) { '\u{fffd}' } else { c };
+    text.chars().map(shown).collect()
+}
+
 /// What was typed before a question is no answer to it.
 fn forget_typed_ahead(terminal: impl AsFd) {
     // Where there is no terminal nothing is typed.
     let _ = rustix::termios::tcflush(terminal, QueueSelector::IFlush);
 }
 
+/// Whether somebody is there who can be asked: the question goes to a terminal, and the answer comes from one.
+pub fn can_ask() -> bool {
+    std::io::stdin().is_terminal() && std::io::stderr().is_terminal()
+}
+
 /// Asks on a terminal; only a yes is one.
 pub fn confirmed(question: &str) -> bool {
-    forget_typed_ahead(std::io::stdin());
-    err(&format!("{question}? [y/N] "));
-    let mut answer = String::new();
-    let _ = std::io::stderr().flush();
-    std::io::stdin().read_line(&mut answer).is_ok() && matches!(answer.trim(), "y" | "Y" | "yes")
+    let answer = answered(&format!("{question}? [y/N] "));
+    answer.is_some_and(|answer| matches!(answer.trim(), "y" | "Y" | "yes"))
 }
 
 /// Asks on a terminal for these very words.
 pub fn confirmed_by_typing(words: &str) -> bool {
+    let answer = answered(&format!("Type `{words}` to go on: "));
+    answer.is_some_and(|answer| answer.trim() == words)
+}
+
+/// The line that is typed after a question.
+fn answered(prompt: &str) -> Option<String> {
     forget_typed_ahead(std::io::stdin());
-    err(&format!("Type `{words}` to go on: "));
+    err(prompt);
+    let _ = std::io::stderr().flush();
     let mut answer = String::new();
-    std::io::stdin().read_line(&mut answer).is_ok() && answer.trim() == words
+    let read = std::io::stdin().read_line(&mut answer);
+    read.is_ok().then_some(answer)
 }
 
 /// A line for the session's log. Unlike `eprintln!`, which panics, it puts up with a full disk.

@@ -1,19 +1,47 @@
 //! Namespaces beside a project's own that a change of the project has made: they carry the project's name in a label, and
 //! go with the project.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 use k8s_openapi::api::core::v1::Namespace;
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
 use kube::Client;
-use kube::api::{Api, DeleteParams, ListParams, Preconditions};
+use kube::api::{Api, ListParams};
 
-use super::super::client::refused;
+use super::super::client::{deletion_of, refused};
+use super::PROJECT_LABEL;
 use super::removal::wait_gone;
 use crate::error::Result;
 use crate::ui::event::Step;
 
 /// On a namespace that a change has made: the project whose change it was.
 pub const MADE_FOR_LABEL: &str = "devk.dev/made-for";
+
+/// Namespaces of Kubernetes itself.
+const OF_KUBERNETES: &[&str] = &["default", "kube-system", "kube-public", "kube-node-lease"];
+
+/// Whether a namespace is Kubernetes' own, or has a name that Kubernetes keeps for itself.
+pub fn is_of_kubernetes(namespace: &str) -> bool {
+    OF_KUBERNETES.contains(&namespace) || namespace.starts_with("kube-")
+}
+
+/// The namespaces of other projects, and those that changes of other projects have made; each with its project.
+///
+/// # Errors
+/// [`crate::error::Code::ClusterUnreachable`].
+pub async fn of_other_projects(client: &Client, project: &str) -> Result<BTreeMap<String, String>> {
+    let api: Api<Namespace> = Api::all(client.clone());
+    let every = ListParams::default();
+    let all = api.list_metadata(&every).await.map_err(|e| refused(&e))?;
+    let owned = all.items.into_iter().filter_map(|found| {
+        let labels = found.metadata.labels.unwrap_or_default();
+        let owner = labels
+            .get(PROJECT_LABEL)
+            .or_else(|| labels.get(MADE_FOR_LABEL))?;
+        (owner != project).then_some((found.metadata.name?, owner.clone()))
+    });
+    Ok(owned.collect())
+}
 
 /// The namespaces that changes of a project have made.
 ///
@@ -32,16 +60,7 @@ pub async fn delete_made_for(client: &Client, project: &str, step: &Step) -> Res
     let api: Api<Namespace> = Api::all(client.clone());
     let found = listed(client, project).await?;
     for (name, uid) in &found {
-        // The very one that carries the label.
-        let same = Preconditions {
-            uid: uid.clone(),
-            resource_version: None,
-        };
-        let how = DeleteParams {
-            preconditions: Some(same),
-            ..DeleteParams::default()
-        };
-        match api.delete(name, &how).await {
+        match api.delete(name, &deletion_of(uid.clone())).await {
             Err(kube::Error::Api(status)) if [404, 409].contains(&status.code) => {}
             removed => drop(removed.map_err(|e| refused(&e))?),
         }
@@ -57,7 +76,14 @@ async fn listed(client: &Client, project: &str) -> Result<Vec<(String, Option<St
     let own = ListParams::default().labels(&format!("{MADE_FOR_LABEL}={project}"));
     let found = api.list_metadata(&own).await.map_err(|e| refused(&e))?;
     let namespaces = found.items.into_iter().map(|found| found.metadata);
+    // The label by another hand makes no namespace of Kubernetes or of a project one that a change has made.
+    let is_made = |metadata: &ObjectMeta| {
+        let labels = metadata.labels.as_ref();
+        let is_project = labels.is_some_and(|labels| labels.contains_key(PROJECT_LABEL));
+        !is_project && !metadata.name.as_deref().is_none_or(is_of_kubernetes)
+    };
     Ok(namespaces
+        .filter(is_made)
         .filter_map(|metadata| Some((metadata.name?, metadata.uid)))
         .collect())
 }

@@ -6,15 +6,11 @@ use std::path::Path;
 use serde_json::Value;
 
 use super::ChangeOptions;
-use crate::change::kind::ObjectKind;
-use crate::change::plan::{ChangePlan, ObjectName};
+use crate::change::plan::{ChangePlan, MOST_BYTES};
 use crate::change::{ChangeAccess, explain, read_plan};
 use crate::config::Project;
 use crate::error::{Code, Error, Errors, Result};
 use crate::release::yaml;
-
-/// A longer plan is refused while it is read.
-const MOST_BYTES: u64 = 1024 * 1024;
 
 /// The plan of the file. One that cannot be read needs no cluster to be refused.
 pub(super) fn planned(options: &ChangeOptions) -> Result<Option<ChangePlan>, Errors> {
@@ -33,7 +29,7 @@ fn read(file: &Path) -> Result<String> {
         false => &mut std::fs::File::open(file).map_err(unreadable)?,
     };
     // One byte more, so that a plan of that length is not cut into a valid one.
-    read.take(MOST_BYTES + 1)
+    read.take(MOST_BYTES as u64 + 1)
         .read_to_string(&mut text)
         .map_err(unreadable)?;
     Ok(text)
@@ -58,37 +54,19 @@ pub(super) async fn explained(
     let objects = objects(&text, file)?;
     let mut there = vec![];
     for object in &objects {
-        let part = |value: &Value| value.as_str().unwrap_or_default().to_owned();
-        let (kind, name) = (part(&object["kind"]), part(&object["metadata"]["name"]));
-        let Some(known) = ObjectKind::named(&kind) else {
-            continue;
-        };
-        let namespace = object["metadata"]["namespace"]
-            .as_str()
-            .unwrap_or(&project.id);
-        let namespace = known.is_namespaced().then(|| namespace.to_owned());
-        let object = ObjectName {
-            kind: known,
-            namespace,
-            name,
-        };
-        if access.is_there(&object).await? {
+        // What is none of a known kind is told with the other problems of the text.
+        if let Ok(object) = explain::object_of(object, &project.id)
+            && access.is_there(&object).await?
+        {
             there.push(object);
         }
     }
-    explain::plan_of_objects(&objects, &project.id, |kind, namespace, name| {
-        there.iter().any(|object| {
-            let near = object.namespace.as_deref().unwrap_or_default();
-            object.kind.name() == kind && near == namespace && object.name == name
-        })
-    })
+    explain::plan_of_objects(&objects, &project.id, |object| there.contains(object))
 }
 
 fn objects(text: &str, file: &Path) -> Result<Vec<Value>> {
-    let text = text.replace("\r\n", "\n");
-    let parts = text.split("\n---");
-    let objects = parts.map(|part| {
-        yaml::parse(part.trim_start_matches("---")).map_err(|(message, line)| {
+    let objects = yaml::parsed(text).into_iter().map(|found| {
+        found.map_err(|(message, line)| {
             Error::new(Code::ChangeInvalid, format!("this is no YAML: {message}")).at(file, line)
         })
     });

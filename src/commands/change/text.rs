@@ -1,16 +1,21 @@
 //! A preview and an outcome, for people.
 
 use crate::change::FieldChange;
-use crate::change::plan::ObjectName;
 use crate::change::preview::{ChangePreview, StepPreview};
 use crate::change::{ChangeOutcome, ExecutedStep, StepEnd};
-use crate::ui::{self, is_obeyed};
+use crate::ui::{self, harmless};
 
 pub(super) fn preview(shown: &ChangePreview) -> String {
     let count = shown.steps.len();
     let steps = shown.steps.iter().enumerate();
     let steps = steps.map(|(at, step)| format!("{}/{count} {}", at + 1, self::step(step)));
     let mut text: Vec<_> = steps.collect();
+    for what in &shown.beyond {
+        text.push(format!("{what}\n"));
+    }
+    if shown.only_shown {
+        text.push("the cluster is not devk's: the plan is shown and not carried out\n".to_owned());
+    }
     text.push(format!(
         "as {}: {}; nothing was done yet\nhash {}\n",
         shown.user, shown.risk, shown.hash
@@ -18,17 +23,9 @@ pub(super) fn preview(shown: &ChangePreview) -> String {
     text.join("\n")
 }
 
-/// What a step is about: `delete deployment/web in shop`.
-pub(super) fn deed(verb: &str, object: &ObjectName) -> String {
-    match &object.namespace {
-        Some(namespace) => format!("{verb} {object} in {namespace}"),
-        None => format!("{verb} {object}"),
-    }
-}
-
 /// How a step ended, for the log: `done: delete deployment/web in shop`.
 pub(super) fn end(step: &ExecutedStep) -> String {
-    format!("{}: {}", word(step.end), deed(step.verb, &step.object))
+    format!("{}: {}", word(step.end), step.object.deed(step.verb))
 }
 
 const fn word(end: StepEnd) -> &'static str {
@@ -45,11 +42,11 @@ fn step(step: &StepPreview) -> String {
         Some(object) => format!(", which makes {object}"),
         None => String::new(),
     };
-    let mut text = format!("{}{writes}\n", deed(step.verb, &step.object));
+    let mut text = format!("{}{writes}\n", step.object.deed(step.verb));
     let rows: Vec<_> = step.diff.iter().map(row).collect();
     let mut more = vec![];
     let mut add = |name: &str, what: &str| {
-        more.push(vec![format!("  {name}"), plain(what)]);
+        more.push(vec![format!("  {name}"), harmless(what)]);
     };
     if let Some(reason) = &step.reason {
         add("reason", reason);
@@ -81,24 +78,11 @@ fn step(step: &StepPreview) -> String {
     text
 }
 
-/// A text of a plan, without what a terminal would obey.
-fn plain(text: &str) -> String {
-    let plain = |c: char| if is_obeyed(c) { '\u{fffd}' } else { c };
-    text.chars().map(plain).collect()
-}
-
 fn row(change: &FieldChange) -> Vec<String> {
-    vec![format!("  {}", plain(&change.path)), plain(&sides(change))]
-}
-
-fn sides(change: &FieldChange) -> String {
-    let side = |side: &Option<String>| side.clone().unwrap_or_else(|| "(none)".to_owned());
-    format!("{} → {}", side(&change.before), side(&change.after))
-}
-
-/// A change on one line.
-pub(super) fn line(change: &FieldChange) -> String {
-    format!("{}: {}", change.path, sides(change))
+    vec![
+        format!("  {}", harmless(&change.path)),
+        harmless(&change.sides()),
+    ]
 }
 
 pub(super) fn outcome(outcome: &ChangeOutcome) -> String {
@@ -106,8 +90,8 @@ pub(super) fn outcome(outcome: &ChangeOutcome) -> String {
         let found = step.found.as_deref().unwrap_or_default();
         vec![
             word(step.end).to_owned(),
-            plain(&format!("{} {}", step.verb, step.object)),
-            plain(found),
+            harmless(&format!("{} {}", step.verb, step.object)),
+            harmless(found),
         ]
     };
     let mut text = ui::table(&outcome.steps.iter().map(row).collect::<Vec<_>>());
@@ -117,7 +101,7 @@ pub(super) fn outcome(outcome: &ChangeOutcome) -> String {
         text += "to take it back:\n";
     }
     for command in undo {
-        text += &format!("  {}\n", plain(command));
+        text += &format!("  {}\n", harmless(command));
     }
     text
 }
@@ -125,6 +109,7 @@ pub(super) fn outcome(outcome: &ChangeOutcome) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::ui::is_obeyed;
 
     #[test]
     fn nothing_that_was_found_is_obeyed_by_the_terminal() {

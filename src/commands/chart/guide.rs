@@ -1,7 +1,6 @@
 //! `devk chart guide`: asks what a chart leaves open, and writes the answers as constraints and as remedies of the chart.
 
 use std::collections::BTreeMap;
-use std::io::IsTerminal as _;
 use std::path::{Path, PathBuf};
 
 use serde_json::{Value, json};
@@ -78,7 +77,7 @@ pub async fn guide(
     let open = open_questions(&facts, &report, &config);
     let answers = match &options.answers {
         Some(file) => given(&context.source.dir.join(file))?,
-        None if is_terminal() => asked(&open),
+        None if ui::can_ask() => asked(&open),
         None => return refused(&open),
     };
     let mut file = ConstraintFile::open(context, project.as_ref(), false)?;
@@ -118,10 +117,6 @@ pub async fn guide(
             score,
         },
     )
-}
-
-fn is_terminal() -> bool {
-    std::io::stdin().is_terminal() && std::io::stderr().is_terminal()
 }
 
 /// Without a terminal the questions are what is printed.

@@ -5,11 +5,12 @@ use std::time::Duration;
 
 use k8s_openapi::api::batch::v1::Job;
 use kube::ResourceExt;
-use kube::api::{Api, DeleteParams, Preconditions};
+use kube::api::{Api, DeleteParams, PropagationPolicy};
 use kube::core::PartialObjectMeta;
 use tokio::time::Instant;
 
 use super::refusal::Refusal;
+use crate::cluster::client::deletion_of;
 use crate::error::{Code, Error, Result, on_cluster};
 use crate::release::installed::{RELEASE_ANNOTATION, unreachable};
 use crate::release::manifest::Rendered;
@@ -55,12 +56,8 @@ pub(super) async fn replace(
         "replacing Job `{name}`, which Kubernetes cannot change"
     ));
     let params = DeleteParams {
-        // The very one that was refused.
-        preconditions: Some(Preconditions {
-            uid: job.uid(),
-            resource_version: None,
-        }),
-        ..DeleteParams::foreground()
+        propagation_policy: Some(PropagationPolicy::Foreground),
+        ..deletion_of(job.uid())
     };
     let removed = Api::<PartialObjectMeta<Job>>::namespaced(client.clone(), &namespace)
         .delete(name, &params)

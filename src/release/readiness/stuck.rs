@@ -4,9 +4,10 @@
 
 use k8s_openapi::api::apps::v1::StatefulSet;
 use k8s_openapi::api::core::v1::Pod;
-use kube::api::{Api, DeleteParams, Preconditions};
+use kube::api::Api;
 use kube::{Client, ResourceExt};
 
+use crate::cluster::client::deletion_of;
 use crate::error::{Code, Error};
 use crate::ui::event::Step;
 
@@ -41,15 +42,8 @@ impl StuckPod {
         step.progress(format!(
             "replacing the broken pod `{name}` of an older revision"
         ));
-        let params = DeleteParams {
-            preconditions: Some(Preconditions {
-                uid: Some(uid.clone()),
-                resource_version: None,
-            }),
-            ..DeleteParams::default()
-        };
         let removed = Api::<Pod>::namespaced(client.clone(), namespace)
-            .delete(name, &params)
+            .delete(name, &deletion_of(Some(uid.clone())))
             .await;
         match removed {
             Ok(_) => {}

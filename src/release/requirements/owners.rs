@@ -4,12 +4,12 @@
 use std::collections::BTreeMap;
 
 use futures::{FutureExt, StreamExt};
-use kube::api::{Api, DynamicObject};
 use kube::core::GroupVersionKind;
 use kube::discovery::{Discovery, Scope};
 use kube::{Client, ResourceExt};
 
 use super::named;
+use crate::cluster::client::objects_of;
 use crate::cluster::sleep::RELEASE_NAMESPACE_ANNOTATION;
 use crate::error::{Code, Error, on_cluster};
 use crate::release::installed::RELEASE_ANNOTATION;
@@ -104,12 +104,12 @@ pub async fn owned_by_others(
         // A kind that is unknown is reported elsewhere, or comes with an earlier release.
         let (resource, capabilities) = kinds.resolve_gvk(&gvk(manifest))?;
         let namespace = manifest.namespace(&prepared.namespace);
-        let api: Api<DynamicObject> = match capabilities.scope {
-            Scope::Cluster => Api::all_with(client.clone(), &resource),
+        let namespace = match capabilities.scope {
+            Scope::Cluster => None,
             Scope::Namespaced if namespace == prepared.namespace => return None,
-            Scope::Namespaced => Api::namespaced_with(client.clone(), &namespace, &resource),
+            Scope::Namespaced => Some(namespace.as_str()),
         };
-        Some((manifest, api))
+        Some((manifest, objects_of(client, namespace, &resource)))
     });
     let own = Owner::Release {
         name: prepared.name.clone(),

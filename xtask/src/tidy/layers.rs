@@ -30,7 +30,7 @@ const LAYERS: &[&[&str]] = &[
         "place",
         "pod_security",
     ],
-    &["audit", "process"],
+    &["approval", "audit", "process"],
     &["model", "owner", "relay", "ui"],
     &["config", "database", "docker"],
     &["compose", "image", "ports"],

@@ -1,6 +1,7 @@
-//! Approvals: what an agent asks for and only a person may decide. The call that would destroy something leaves a
-//! request in the project's state folder; `devk approve ID` on a terminal approves it; then the same call with the id
-//! works once, within ten minutes, for that project alone.
+//! Approvals: what a program asks for and only a person may decide. The call that would destroy something, and the preview
+//! of a change, leave a request in the project's state folder; `devk approve ID` on a terminal approves it; then the same
+//! call with the id works once, within ten minutes, for that project alone. The id of a preview is its hash, so that it
+//! stands for the plan and for every version that was shown.
 //!
 //! This keeps an agent from a mistake. It is no wall: a program that may run any command as this user could run
 //! `devk down --delete` itself.
@@ -29,6 +30,26 @@ pub struct ApprovalSubject {
     pub folder: PathBuf,
     /// The words after `devk`.
     pub command: Vec<String>,
+    /// The hash of a change's preview.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub preview: Option<String>,
+}
+
+impl ApprovalSubject {
+    /// A preview of a change, whatever asked for it.
+    pub fn of_preview(project: &str, folder: &Path, hash: &str) -> Self {
+        Self {
+            project: project.to_owned(),
+            folder: folder.to_owned(),
+            command: vec!["change".to_owned()],
+            preview: Some(hash.to_owned()),
+        }
+    }
+
+    /// As a person reads it.
+    pub fn words(&self) -> String {
+        format!("devk {}", self.command.join(" "))
+    }
 }
 
 /// A request, and whether a person has approved it.
@@ -39,31 +60,55 @@ pub struct Approval {
     pub subject: ApprovalSubject,
     /// What it would do, as lines for a person.
     pub what: Vec<String>,
+    /// Names that the person types; empty where a yes is enough.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub typed: Vec<String>,
     /// The name that the client gives itself.
     pub client: String,
     pub requested: Timestamp,
     pub approved: Option<Timestamp>,
 }
 
-/// Leaves a request.
+/// What a request says.
+#[derive(Debug, Clone, Default)]
+pub struct ApprovalRequest {
+    /// What it would do, as lines for a person.
+    pub what: Vec<String>,
+    /// Names that the person types.
+    pub typed: Vec<String>,
+    /// The name that the client gives itself.
+    pub client: String,
+}
+
+/// Leaves a request. What a person has approved of the same preview stays approved.
 ///
 /// # Errors
 /// [`Code::StateIo`].
-pub(super) fn request(
+pub fn request(
     paths: &Paths,
     subject: &ApprovalSubject,
-    what: Vec<String>,
-    client: String,
+    request: ApprovalRequest,
 ) -> Result<Approval> {
     let approval = Approval {
         version: 1,
-        id: new_id()?,
+        id: match &subject.preview {
+            Some(hash) => hash.clone(),
+            None => new_id()?,
+        },
         subject: subject.clone(),
-        what,
-        client,
+        what: request.what,
+        typed: request.typed,
+        client: request.client,
         requested: Timestamp::now(),
         approved: None,
     };
+    if subject.preview.is_some()
+        && let Some(found) = read(&file(paths, &approval))?
+        && found.subject == *subject
+        && found.approved.is_some()
+    {
+        return Ok(found);
+    }
     save(paths, &approval)?;
     Ok(approval)
 }
@@ -72,38 +117,71 @@ pub(super) fn request(
 ///
 /// # Errors
 /// [`Code::ApprovalUnknown`] if there is none for exactly this, [`Code::ApprovalNeeded`] if nobody has approved it yet.
-pub(super) fn take(paths: &Paths, subject: &ApprovalSubject, id: &str) -> Result<()> {
-    let unknown = |why: String| {
-        let error = Error::new(Code::ApprovalUnknown, why);
-        error.hint("call the tool without `approval`: it tells a new id")
-    };
-    let found = waiting(paths)?
-        .into_iter()
-        .find(|approval| approval.id == id);
-    let approval =
-        found.ok_or_else(|| unknown(format!("there is no approval `{id}`, or not any more")))?;
-    if approval.subject != *subject {
-        return Err(unknown(format!(
-            "approval `{id}` is for another call or another project"
-        )));
-    }
+pub fn take(paths: &Paths, subject: &ApprovalSubject, id: &str) -> Result<()> {
+    let approval = find_for(paths, subject, id)?;
     if approval.approved.is_none() {
         return Err(needed(&approval));
     }
-    // Of two calls at the same time one finds nothing to remove.
-    let file = file(paths, &approval);
+    used(paths, &approval)
+}
+
+/// Uses a request that nobody need be asked about: as [`take`], but within ten minutes of the request.
+///
+/// # Errors
+/// [`Code::ApprovalUnknown`].
+pub(crate) fn take_unasked(paths: &Paths, subject: &ApprovalSubject, id: &str) -> Result<()> {
+    let approval = find_for(paths, subject, id)?;
+    let since = approval.approved.unwrap_or(approval.requested);
+    if Timestamp::now().duration_since(since) > VALID {
+        remove_file(&file(paths, &approval))?;
+        let why = format!("`{id}` was shown more than 10 minutes ago");
+        return Err(unknown(subject, why));
+    }
+    used(paths, &approval)
+}
+
+/// The request with this id, if it is for exactly this.
+fn find_for(paths: &Paths, subject: &ApprovalSubject, id: &str) -> Result<Approval> {
+    let found = waiting(paths)?
+        .into_iter()
+        .find(|approval| approval.id == id);
+    let approval = found.ok_or_else(|| {
+        unknown(
+            subject,
+            format!("there is no approval `{id}`, or not any more"),
+        )
+    })?;
+    if approval.subject != *subject {
+        let why = format!("approval `{id}` is for another call or another project");
+        return Err(unknown(subject, why));
+    }
+    Ok(approval)
+}
+
+/// Of two calls at the same time one finds nothing to remove.
+fn used(paths: &Paths, approval: &Approval) -> Result<()> {
+    let file = file(paths, approval);
     match std::fs::remove_file(&file) {
         Ok(()) => Ok(()),
-        Err(e) if e.kind() == std::io::ErrorKind::NotFound => {
-            Err(unknown(format!("approval `{id}` has been used")))
-        }
+        Err(e) if e.kind() == std::io::ErrorKind::NotFound => Err(unknown(
+            &approval.subject,
+            format!("approval `{}` has been used", approval.id),
+        )),
         Err(e) => Err(refused("remove", &file, &e)),
     }
 }
 
+fn unknown(subject: &ApprovalSubject, why: String) -> Error {
+    let error = Error::new(Code::ApprovalUnknown, why);
+    error.hint(match subject.preview {
+        Some(_) => "preview it again: an approval is for one preview, once, for 10 minutes",
+        None => "call the tool without `approval`: it tells a new id",
+    })
+}
+
 /// The error of a call that waits for a person.
-pub(super) fn needed(approval: &Approval) -> Error {
-    let command = format!("devk {}", approval.subject.command.join(" "));
+pub fn needed(approval: &Approval) -> Error {
+    let command = approval.subject.words();
     let error = Error::new(
         Code::ApprovalNeeded,
         format!("a person decides about `{command}`"),
@@ -219,7 +297,12 @@ mod tests {
             project: project.to_owned(),
             folder: "/p".into(),
             command: ["down", "--delete"].map(str::to_owned).to_vec(),
+            preview: None,
         }
+    }
+
+    fn asked_for(paths: &Paths, project: &str) -> Approval {
+        request(paths, &subject(project), ApprovalRequest::default()).unwrap()
     }
 
     fn code(taken: Result<()>) -> Code {
@@ -230,13 +313,7 @@ mod tests {
     fn an_approval_works_once_for_exactly_what_was_asked() {
         let dir = tempfile::tempdir().unwrap();
         let paths = paths(dir.path());
-        let asked = request(
-            &paths,
-            &subject("shop"),
-            vec!["all".to_owned()],
-            "x".to_owned(),
-        )
-        .unwrap();
+        let asked = asked_for(&paths, "shop");
         let hint = needed(&asked).hint.unwrap();
         assert!(
             hint.contains(&format!("devk approve {}", asked.id)),
@@ -268,7 +345,7 @@ mod tests {
     fn of_many_calls_at_the_same_time_one_gets_the_approval() {
         let dir = tempfile::tempdir().unwrap();
         let paths = paths(dir.path());
-        let asked = request(&paths, &subject("shop"), vec![], String::new()).unwrap();
+        let asked = asked_for(&paths, "shop");
         approve(&paths, asked.clone()).unwrap();
         let got = std::thread::scope(|scope| {
             let calls: Vec<_> = (0..8)
@@ -287,7 +364,7 @@ mod tests {
     fn an_approval_is_over_after_ten_minutes_and_a_request_after_an_hour() {
         let dir = tempfile::tempdir().unwrap();
         let paths = paths(dir.path());
-        let mut asked = request(&paths, &subject("shop"), vec![], String::new()).unwrap();
+        let mut asked = asked_for(&paths, "shop");
         asked.approved = Some(Timestamp::now() - SignedDuration::from_mins(11));
         save(&paths, &asked).unwrap();
         assert_eq!(
@@ -301,13 +378,63 @@ mod tests {
         assert_eq!(waiting(&paths).unwrap(), []);
     }
 
+    const HASH: &str = "0123456789abcdef0123456789abcdef";
+
+    fn preview_of(folder: &str) -> ApprovalSubject {
+        ApprovalSubject::of_preview("shop", Path::new(folder), HASH)
+    }
+
+    fn shown(paths: &Paths) -> Approval {
+        request(paths, &preview_of("/p"), ApprovalRequest::default()).unwrap()
+    }
+
+    #[test]
+    fn a_preview_is_approved_by_its_hash_once_and_stays_so_when_it_is_shown_again() {
+        let dir = tempfile::tempdir().unwrap();
+        let paths = paths(dir.path());
+        let (here, elsewhere) = (preview_of("/p"), preview_of("/q"));
+        assert_eq!(code(take(&paths, &here, HASH)), Code::ApprovalUnknown);
+        assert_eq!(shown(&paths).id, HASH);
+        assert_eq!(code(take(&paths, &here, HASH)), Code::ApprovalNeeded);
+        approve(&paths, find(&paths, HASH).unwrap()).unwrap();
+        assert!(shown(&paths).approved.is_some());
+        assert_eq!(code(take(&paths, &elsewhere, HASH)), Code::ApprovalUnknown);
+        take(&paths, &here, HASH).unwrap();
+        assert_eq!(code(take(&paths, &here, HASH)), Code::ApprovalUnknown);
+    }
+
+    #[test]
+    fn what_nobody_need_be_asked_about_is_done_once_and_within_ten_minutes_of_its_preview() {
+        let dir = tempfile::tempdir().unwrap();
+        let paths = paths(dir.path());
+        let here = preview_of("/p");
+        assert_eq!(
+            code(take_unasked(&paths, &here, HASH)),
+            Code::ApprovalUnknown
+        );
+        shown(&paths);
+        take_unasked(&paths, &here, HASH).unwrap();
+        assert_eq!(
+            code(take_unasked(&paths, &here, HASH)),
+            Code::ApprovalUnknown
+        );
+        let mut old = shown(&paths);
+        old.requested = Timestamp::now() - SignedDuration::from_mins(11);
+        save(&paths, &old).unwrap();
+        assert_eq!(
+            code(take_unasked(&paths, &here, HASH)),
+            Code::ApprovalUnknown
+        );
+        assert!(!file(&paths, &old).exists());
+    }
+
     #[cfg(unix)]
     #[test]
     fn only_the_user_can_read_or_write_a_request() {
         use std::os::unix::fs::PermissionsExt;
         let dir = tempfile::tempdir().unwrap();
         let paths = paths(dir.path());
-        let asked = request(&paths, &subject("shop"), vec![], String::new()).unwrap();
+        let asked = asked_for(&paths, "shop");
         let mode = std::fs::metadata(file(&paths, &asked))
             .unwrap()
             .permissions()
