@@ -50,6 +50,15 @@ pub struct ChangePreview {
     pub steps: Vec<StepPreview>,
 }
 
+impl ChangePreview {
+    /// The plan that is previewed.
+    pub fn plan(&self) -> ChangePlan {
+        ChangePlan {
+            steps: self.steps.iter().map(|step| step.step.clone()).collect(),
+        }
+    }
+}
+
 /// What a step would do.
 #[derive(Debug, Clone, Serialize)]
 pub struct StepPreview {

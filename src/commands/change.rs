@@ -280,7 +280,9 @@ fn approve_command(door: &ChangeDoor, request: &PlanRequest, shown: &ChangePrevi
 
 fn show(context: &Context, shown: &ChangePreview) -> Result<()> {
     match context.format {
-        Format::Json => ui::json(&json!({"version": 1, "state": "preview", "preview": shown})),
+        Format::Json => ui::json(&json!({
+            "version": 1, "state": "preview", "preview": shown, "plan": shown.plan(),
+        })),
         Format::Table => ui::out(&text::preview(shown)),
     }
 }

@@ -40,6 +40,10 @@ pub struct UserAsk {
     pub yes: Option<AskYes>,
     /// On clusters that devk did not make, by their contexts; viewer on all others.
     pub contexts: BTreeMap<String, AskRole>,
+    /// The models for what devk does not understand, in the order in which they are asked.
+    pub models: Vec<String>,
+    /// Models are given other names for the objects.
+    pub hides_names: bool,
 }
 
 /// What the user gives a project on a cluster.

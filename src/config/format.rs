@@ -75,6 +75,8 @@ pub(super) enum ValueFormat {
     AskRole,
     /// A risk that nobody need be asked about.
     AskYes,
+    /// The form in which a model's server is spoken to.
+    ModelFormat,
 }
 
 impl ValueFormat {
@@ -88,7 +90,7 @@ impl ValueFormat {
             Self::Provider => provider(text)
                 .map(drop)
                 .ok_or_else(|| unknown_provider(text, place)),
-            Self::InstalledProvider | Self::AskRole | Self::AskYes => {
+            Self::InstalledProvider | Self::AskRole | Self::AskYes | Self::ModelFormat => {
                 words::check(self, text, place)
             }
             Self::Duration => duration(text).map(drop).ok_or_else(|| {
@@ -136,6 +138,7 @@ impl ValueFormat {
             Self::Date => "day (`2027-06-30`)",
             Self::AskRole => "`viewer`, `operator` or `admin`",
             Self::AskYes => "`reversible` or `disruptive`",
+            Self::ModelFormat => "`openai`, `anthropic` or `ollama`",
         }
     }
 
@@ -152,7 +155,7 @@ impl ValueFormat {
                     .collect::<Vec<_>>()
                     .join("|")
             ),
-            Self::InstalledProvider | Self::AskRole | Self::AskYes => {
+            Self::InstalledProvider | Self::AskRole | Self::AskYes | Self::ModelFormat => {
                 format!("^({})$", words::of(self).join("|"))
             }
             Self::Duration => r"^([0-9]+[hms])+$".to_owned(),

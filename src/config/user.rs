@@ -3,9 +3,11 @@
 
 use crate::environment::Environment;
 use crate::error::{Code, Error, Errors};
+use crate::model::{KeySource, ModelBackend, selected};
 use crate::paths::{Paths, refused};
 
 use super::ask::{AskRole, AskYes, UserAsk};
+use super::format::duration;
 use super::schema::{Shape, USER};
 use super::yaml::{ConfigNode, parse};
 use super::{check, did_you_mean};
@@ -16,11 +18,15 @@ pub const USER_FILE: &str = "config.yaml";
 const ROLE: &str = "DEVK_ASK_ROLE";
 /// Over `ask.yes`.
 const YES: &str = "DEVK_ASK_YES";
+/// Over `ask.models`: names with commas between them.
+const MODELS: &str = "DEVK_ASK_MODEL";
 
 /// The user's own configuration.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct UserConfig {
     pub ask: UserAsk,
+    /// The models that have names of the user's own.
+    pub models: Vec<ModelBackend>,
 }
 
 impl UserConfig {
@@ -41,11 +47,20 @@ impl UserConfig {
             _ => parse(&text, &file, &mut problems),
         };
         let mut ask = UserAsk::default();
+        let mut models = vec![];
         if let Some(tree) = &tree {
             check::check(tree, &Shape::Object(USER), "", &mut problems);
             if let Some(node) = tree.get("ask") {
                 ask = of_file(node, &mut problems);
             }
+            let nodes = tree
+                .get("models")
+                .map(ConfigNode::items)
+                .unwrap_or_default();
+            let found = nodes
+                .iter()
+                .filter_map(|node| model(node, environment, &mut problems));
+            models = found.collect();
         }
         ask.file = file;
         let mut over = |name: &str, known: &[&str]| -> Option<String> {
@@ -61,7 +76,14 @@ impl UserConfig {
         let yes = over(YES, &["reversible", "disruptive"]);
         ask.role = role.and_then(|text| AskRole::parse(&text)).or(ask.role);
         ask.yes = yes.and_then(|text| AskYes::parse(&text)).or(ask.yes);
-        Errors::unless_empty(problems, Self { ask })
+        if let Some(names) = environment.get(MODELS) {
+            let names = names
+                .split(',')
+                .map(str::trim)
+                .filter(|name| !name.is_empty());
+            ask.models = names.map(str::to_owned).collect();
+        }
+        Errors::unless_empty(problems, Self { ask, models })
     }
 }
 
@@ -70,6 +92,8 @@ fn of_file(node: &ConfigNode, problems: &mut Vec<Error>) -> UserAsk {
     let mut ask = UserAsk {
         role: text("role").and_then(AskRole::parse),
         yes: text("yes").and_then(AskYes::parse),
+        models: texts(node.get("models")),
+        hides_names: text("hideNames") == Some("true"),
         ..UserAsk::default()
     };
     let contexts = node.get("contexts").map(ConfigNode::entries);
@@ -86,9 +110,105 @@ fn of_file(node: &ConfigNode, problems: &mut Vec<Error>) -> UserAsk {
     ask
 }
 
+fn texts(node: Option<&ConfigNode>) -> Vec<String> {
+    let items = node.map(ConfigNode::items).unwrap_or_default();
+    let texts = items.iter().filter_map(ConfigNode::text);
+    texts.map(str::to_owned).collect()
+}
+
+/// A model of the file; None if the check has told what is wrong with it.
+fn model(
+    node: &ConfigNode,
+    environment: &Environment,
+    problems: &mut Vec<Error>,
+) -> Option<ModelBackend> {
+    let text = |key: &str| node.get(key).and_then(ConfigNode::text);
+    let (name, format, model) = (text("name")?, text("format")?, text("model")?);
+    // What is not said is as for `FORMAT/MODEL`.
+    let mut backend = selected(&format!("{format}/{model}"), &[], environment).ok()?;
+    name.clone_into(&mut backend.name);
+    if let Some(url) = text("url") {
+        url.trim_end_matches('/').clone_into(&mut backend.url);
+    }
+    let command = Some(texts(node.get("keyCommand"))).filter(|words| !words.is_empty());
+    let sources = [
+        text("keyVariable").map(|name| KeySource::Variable(name.to_owned())),
+        text("keyFile").map(|file| KeySource::File(file.into())),
+        command.map(KeySource::Command),
+    ];
+    let mut sources = sources.into_iter().flatten();
+    match (sources.next(), sources.next()) {
+        (Some(source), None) => backend.key = Some(source),
+        // The key of a format's own variable is for that format's own server.
+        (None, _) if text("url").is_some() => backend.key = None,
+        (None, _) => {}
+        (Some(_), Some(_)) => {
+            let message = format!("the model `{name}` has several keys");
+            let error = node.place.error(Code::ConfigValue, message);
+            problems.push(error.hint("keep one of `keyVariable`, `keyFile` and `keyCommand`"));
+        }
+    }
+    let time = |key: &str| text(key).and_then(duration);
+    backend.limits.first_byte = time("firstByte").unwrap_or(backend.limits.first_byte);
+    backend.limits.total = time("total").unwrap_or(backend.limits.total);
+    if let Err(error) = backend.address() {
+        problems.push(error.at(&node.place.file, node.place.line));
+    }
+    Some(backend)
+}
+
 #[cfg(test)]
 mod tests {
+    use std::time::Duration;
+
     use super::*;
+
+    #[test]
+    fn models_of_the_file_have_what_the_format_has_and_what_the_file_says() {
+        let dir = tempfile::tempdir().unwrap();
+        let paths = Paths::below(dir.path());
+        std::fs::create_dir_all(&paths.config).unwrap();
+        let write = |text: &str| std::fs::write(paths.config.join(USER_FILE), text).unwrap();
+        let set = |variables: &[(&str, &str)]| -> Environment {
+            let variables = variables.iter();
+            variables
+                .map(|(name, value)| ((*name).to_owned(), (*value).to_owned()))
+                .collect()
+        };
+        write(concat!(
+            "ask: {models: [local, openai/gpt-5], hideNames: true}\n",
+            "models:\n",
+            "  - {name: local, format: ollama, model: 'q:8b', total: 30s}\n",
+            "  - {name: work, format: openai, model: m, url: 'https://a.example/v1/', keyCommand: [pass, show, llm]}\n",
+            "  - {name: free, format: openai, model: m, url: 'http://10.0.0.1/v1'}\n",
+        ));
+        let key = ("OPENAI_API_KEY", "k");
+        let user = UserConfig::load(&paths, &set(&[key])).unwrap();
+        assert_eq!(user.ask.models, ["local", "openai/gpt-5"]);
+        assert!(user.ask.hides_names);
+        let [local, work, free] = &user.models[..] else {
+            panic!("{user:?}");
+        };
+        assert_eq!(local.url, "http://127.0.0.1:11434");
+        assert_eq!(local.limits.total, Duration::from_secs(30));
+        assert_eq!(work.url, "https://a.example/v1");
+        assert!(matches!(&work.key, Some(KeySource::Command(words)) if words.len() == 3));
+        // The key of another server goes nowhere else.
+        assert_eq!(free.key, None);
+        let over = UserConfig::load(&paths, &set(&[(MODELS, " work , free")])).unwrap();
+        assert_eq!(over.ask.models, ["work", "free"]);
+        write(concat!(
+            "models:\n",
+            "  - {name: a, format: opnai, model: m}\n",
+            "  - {name: b, format: openai, model: m, url: 'http://10.0.0.1/v1', keyVariable: K}\n",
+            "  - {name: c, format: openai, model: m, keyVariable: K, keyFile: /k}\n",
+            "  - {name: d, format: openai}\n",
+        ));
+        let errors = UserConfig::load(&paths, &set(&[])).unwrap_err().0;
+        let mut lines: Vec<_> = errors.iter().filter_map(|error| error.line).collect();
+        lines.sort_unstable();
+        assert_eq!(lines, [2, 3, 4, 5], "{errors:?}");
+    }
 
     fn loaded(text: &str, variables: &[(&str, &str)]) -> Result<UserAsk, Errors> {
         let dir = tempfile::tempdir().unwrap();

@@ -53,6 +53,18 @@ impl ToolAnswer {
             ("ports", Some(last)) if ended.code == Some(0) => {
                 Self::found(with_addresses(last.clone()))
             }
+            ("ask", Some(last)) if is_result(last) && ended.code == Some(0) => {
+                Self::found(last.clone())
+            }
+            // Without an approval: the preview, and how a person gives one.
+            ("ask" | "apply_plan", Some(preview)) if ended.code == Some(4) => Self {
+                document: waiting(preview, is_said.as_ref()),
+                is_error: false,
+            },
+            ("apply_plan", Some(last)) if is_result(last) && is_said.is_none() => Self {
+                document: last.clone(),
+                is_error: ended.code != Some(0),
+            },
             // 1 and 3: something is not as it should be, and that is the answer; 124: not yet.
             ("status" | "verify" | "doctor" | "settle", Some(last)) if is_result(last) => {
                 Self::found(last.clone())
@@ -104,6 +116,20 @@ impl ToolAnswer {
             }
         }
     }
+}
+
+/// A change that waits for a person: what it would do, by which id it is approved, and what to do then.
+fn waiting(preview: &Value, said: Option<&Value>) -> Value {
+    let mut document = preview.clone();
+    let id = preview["preview"]["hash"].as_str().unwrap_or_default();
+    document["approval"] = Value::from(id);
+    document["hint"] = Value::from(format!(
+        "a person types `devk approve {id}` in a terminal; then call `apply_plan` with the steps of `plan` and approval: {id}"
+    ));
+    if let Some(said) = said {
+        document["errors"] = said["errors"].clone();
+    }
+    document
 }
 
 /// The documents on stdout, one a line.

@@ -32,6 +32,8 @@ pub(super) enum ArgumentKind {
         least: u64,
         most: u64,
     },
+    /// Steps of a change plan, which `devk change` checks.
+    Steps,
 }
 
 /// The arguments of one call, after their check.
@@ -53,6 +55,11 @@ impl ToolArguments {
 
     pub(super) fn flag(&self, name: &str) -> Option<bool> {
         self.0.get(name).and_then(Value::as_bool)
+    }
+
+    pub(super) fn list(&self, name: &str) -> &[Value] {
+        let list = self.0.get(name).and_then(Value::as_array);
+        list.map(Vec::as_slice).unwrap_or_default()
     }
 
     pub(super) fn number(&self, name: &str) -> Option<u64> {
@@ -137,6 +144,7 @@ impl ArgumentKind {
             Self::Number { least, most } => {
                 json!({"type": "integer", "minimum": least, "maximum": most})
             }
+            Self::Steps => json!({"type": "array", "items": {"type": "object"}, "minItems": 1}),
         }
     }
 
@@ -157,6 +165,7 @@ impl ArgumentKind {
             Self::Number { least, most } => value
                 .as_u64()
                 .is_some_and(|number| (least..=most).contains(&number)),
+            Self::Steps => all(Value::is_object),
         }
     }
 
@@ -171,6 +180,7 @@ impl ArgumentKind {
             Self::Time => "a time of at most a day, such as 30s, 5m or 1h30m".to_owned(),
             Self::Flag => "true or false".to_owned(),
             Self::Number { least, most } => format!("a whole number from {least} to {most}"),
+            Self::Steps => "a list of at least one step, each an object".to_owned(),
         }
     }
 }

@@ -51,6 +51,15 @@ pub(super) struct RunEnd {
     pub stderr: String,
 }
 
+/// What is run.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+pub(super) struct JobCommand {
+    /// The words after `devk`.
+    pub args: Vec<String>,
+    /// What the command reads from stdin.
+    pub input: Option<String>,
+}
+
 /// A run that calls wait for.
 #[derive(Debug)]
 pub(super) struct Job {
@@ -63,7 +72,7 @@ pub(super) struct Job {
 #[derive(Debug)]
 pub(super) struct Jobs {
     program: Arc<Program>,
-    shared: Mutex<HashMap<Vec<String>, Arc<Job>>>,
+    shared: Mutex<HashMap<JobCommand, Arc<Job>>>,
     turns: Arc<Semaphore>,
 }
 
@@ -77,7 +86,7 @@ impl Jobs {
     }
 
     /// A run of its own.
-    pub(super) fn start(&self, args: Vec<String>, origin: AuditOrigin) -> Arc<Job> {
+    pub(super) fn start(&self, command: JobCommand, origin: AuditOrigin) -> Arc<Job> {
         let stop = CancellationToken::new();
         let (sender, seen) = watch::channel(RunProgress::default());
         let job = Arc::new(Job {
@@ -89,7 +98,7 @@ impl Jobs {
         tokio::spawn(async move {
             let run = async {
                 let _turn = turns.acquire().await.map_err(|e| internal(&e))?;
-                program.run(&args, &origin, &sender).await
+                program.run(&command, &origin, &sender).await
             };
             let ended = tokio::select! {
                 ended = run => Some(Arc::new(ended)),
@@ -101,24 +110,24 @@ impl Jobs {
         job
     }
 
-    /// Whether a run of these arguments is on that a call would join.
-    pub(super) fn has(&self, args: &[String]) -> bool {
+    /// Whether a run of this command is on that a call would join.
+    pub(super) fn has(&self, command: &JobCommand) -> bool {
         let shared = self.shared.lock();
-        shared.is_ok_and(|shared| shared.get(args).is_some_and(|job| !job.has_ended()))
+        shared.is_ok_and(|shared| shared.get(command).is_some_and(|job| !job.has_ended()))
     }
 
-    /// The run of these arguments that is on, or a new one.
-    pub(super) fn join(&self, args: Vec<String>, origin: AuditOrigin) -> Arc<Job> {
+    /// The run of this command that is on, or a new one.
+    pub(super) fn join(&self, command: JobCommand, origin: AuditOrigin) -> Arc<Job> {
         let Ok(mut shared) = self.shared.lock() else {
-            return self.start(args, origin);
+            return self.start(command, origin);
         };
         shared.retain(|_, job| !job.has_ended());
-        if let Some(job) = shared.get(&args) {
+        if let Some(job) = shared.get(&command) {
             job.waiting.fetch_add(1, Ordering::SeqCst);
             return job.clone();
         }
-        let job = self.start(args.clone(), origin);
-        shared.insert(args, job.clone());
+        let job = self.start(command.clone(), origin);
+        shared.insert(command, job.clone());
         job
     }
 }
@@ -147,13 +156,14 @@ impl Job {
 impl Program {
     async fn run(
         &self,
-        args: &[String],
+        command: &JobCommand,
         origin: &AuditOrigin,
         seen: &watch::Sender<RunProgress>,
     ) -> Result<RunEnd> {
         // The command itself records what it does, and for whom.
         let origin = serde_json::to_string(origin).map_err(|e| internal(&e))?;
-        let cmd = Cmd::devk(&self.path)
+        let JobCommand { args, input } = command;
+        let mut cmd = Cmd::devk(&self.path)
             .args(args.iter().take(1))
             .args(&self.options)
             .args(args.iter().skip(1))
@@ -161,6 +171,9 @@ impl Program {
             .env("PWD", &self.folder)
             .env(ORIGIN, origin)
             .keep(MAX_OUTPUT_BYTES);
+        if let Some(input) = input {
+            cmd = cmd.input(input);
+        }
         let answer = cmd.answer(|line| tell(line, seen)).await?;
         Ok(RunEnd {
             code: answer.status.code(),

@@ -1,6 +1,6 @@
 //! Answers of any size in pages of at most 16 KB: a document is written with one element of a list on a line, and cut
-//! between lines. All pages one after the other are the document. The rest of the last answers is kept for `more`; the
-//! cursor names the answer and the place in it, so the same cursor gives the same page again.
+//! between lines. All pages one after the other are the document. The rest of the last answers is kept for `status` with
+//! a cursor; the cursor names the answer and the place in it, so the same cursor gives the same page again.
 
 use std::collections::VecDeque;
 use std::sync::{Arc, Mutex};

@@ -12,7 +12,7 @@ use super::answers::ToolAnswer;
 use super::arguments::{ToolArguments, check};
 use super::consent::{Consent, Questions, Sensitive, client_name, is_of_later_era};
 use super::follow::{Followed, follow};
-use super::jobs::Jobs;
+use super::jobs::{JobCommand, Jobs};
 use super::mask::Mask;
 use super::pages::{KeptAnswers, Page, lines, shortened};
 use super::refused::{RefusedCall, given};
@@ -74,12 +74,8 @@ impl ServerHandler for McpServer {
     ) -> Result<CallToolResponse, ErrorData> {
         let tool = TOOLS.iter().find(|tool| tool.name == request.name);
         let tool = tool.ok_or_else(|| unknown(&request.name))?;
-        let arguments = check(
-            tool.name,
-            tool.arguments,
-            request.arguments.clone().unwrap_or_default(),
-        );
-        let arguments = match arguments {
+        let given = request.arguments.clone().unwrap_or_default();
+        let arguments = match check(tool.name, tool.arguments, given) {
             Ok(arguments) => arguments,
             Err(errors) => return self.respond(tool, ToolAnswer::errors(&errors)).await,
         };
@@ -93,7 +89,7 @@ impl ServerHandler for McpServer {
         let call = tool.call(&arguments);
         let mut origin = self.origin(tool, &context).await?;
         // Whoever joins a removal that is on asks for nothing new.
-        if arguments.flag("delete") == Some(true) && !self.jobs.has(&call.args) {
+        if arguments.flag("delete") == Some(true) && !self.jobs.has(&call.command) {
             match self.consent(&call, &arguments, &request, &context).await {
                 Ok(Consent::Given) => origin.approval = Some(given(&arguments)),
                 Ok(Consent::Asks(required)) => return Ok((*required).into()),
@@ -134,8 +130,8 @@ impl McpServer {
         context: &RequestContext<RoleServer>,
     ) -> Result<ToolAnswer, ErrorData> {
         let job = match tool.is_shared() {
-            true => self.jobs.join(call.args, origin),
-            false => self.jobs.start(call.args, origin),
+            true => self.jobs.join(call.command, origin),
+            false => self.jobs.start(call.command, origin),
         };
         let mask = self.mask().await?;
         match follow(&job, call.limit, context, &mask).await {
@@ -233,7 +229,10 @@ impl McpServer {
         project: &Project,
         context: &RequestContext<RoleServer>,
     ) -> Vec<String> {
-        let look = ["status", "--format", "json"].map(str::to_owned).to_vec();
+        let look = JobCommand {
+            args: ["status", "--format", "json"].map(str::to_owned).to_vec(),
+            input: None,
+        };
         let origin = AuditOrigin::new(AuditChannel::Mcp);
         let job = self.jobs.start(look, origin);
         let status = match follow(&job, LOOK, context, &Mask::default()).await {
@@ -260,7 +259,7 @@ fn unknown(name: &str) -> ErrorData {
 
 fn blocks(page: Page) -> Vec<ContentBlock> {
     let rest = page.rest.map(|rest| {
-        let what = json!({"cursor": rest.cursor, "bytes_left": rest.bytes, "hint": "call `more` with this cursor"});
+        let what = json!({"cursor": rest.cursor, "bytes_left": rest.bytes, "hint": "call `status` with this cursor for the rest"});
         ContentBlock::text(what.to_string())
     });
     [ContentBlock::text(page.text)]

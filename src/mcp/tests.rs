@@ -241,11 +241,13 @@ async fn a_long_answer_comes_in_pages_that_are_the_document() {
         whole += blocks[0]["text"].as_str().unwrap();
         let Some(rest) = blocks.get(1) else { break };
         let rest: Value = serde_json::from_str(rest["text"].as_str().unwrap()).unwrap();
-        result = client.ask("more", json!({"cursor": rest["cursor"]})).await;
+        result = client
+            .ask("status", json!({"cursor": rest["cursor"]}))
+            .await;
     }
     let document: Value = serde_json::from_str(&whole).unwrap();
     assert_eq!(document["pods"].as_array().unwrap().len(), 2001);
-    let gone = client.ask("more", json!({"cursor": "abc.5"})).await;
+    let gone = client.ask("status", json!({"cursor": "abc.5"})).await;
     assert_eq!(code(&gone), "usage");
 }
 

@@ -8,6 +8,8 @@ use rmcp::model::{Tool, ToolAnnotations};
 use serde_json::{Value, json};
 
 use super::arguments::{Argument, ArgumentKind, ToolArguments, schema};
+use super::jobs::JobCommand;
+use crate::change::plan::PLAN_VERSION;
 
 /// What a client gives a call at least before it takes the call for lost is 60 s: a call answers before.
 const PATIENCE: Duration = Duration::from_secs(50);
@@ -44,7 +46,7 @@ enum Effect {
 /// The devk command of a call, and how long the call waits for it.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) struct ToolCall {
-    pub args: Vec<String>,
+    pub command: JobCommand,
     pub limit: Limit,
 }
 
@@ -87,13 +89,22 @@ const WAIT: Argument = argument(
     "Answer after so many seconds (50); the work goes on, and the same call joins it",
 );
 
+const APPROVAL: Argument = argument(
+    "approval",
+    ArgumentKind::Name,
+    "The id that a person has approved",
+);
 /// The tools, in the order in which a client sees them.
-pub(super) const TOOLS: [Definition; 11] = [
+pub(super) const TOOLS: [Definition; 12] = [
     Definition {
         name: "status",
         title: "Status of the stack",
         about: "Cluster, releases, pods, forwards with URLs, sync and session. Works before `up`.",
-        arguments: &[],
+        arguments: &[argument(
+            "cursor",
+            ArgumentKind::Name,
+            "Instead: the rest of a long answer of any tool",
+        )],
         effect: Effect::Looks,
         output: None,
     },
@@ -156,15 +167,7 @@ pub(super) const TOOLS: [Definition; 11] = [
         title: "Stop the stack",
         about: "Stops the stack and keeps its data. With delete, releases, volumes and images are removed for good: \
                 a person is asked first.",
-        arguments: &[
-            argument("delete", ArgumentKind::Flag, ""),
-            argument(
-                "approval",
-                ArgumentKind::Name,
-                "The id that a person has approved",
-            ),
-            WAIT,
-        ],
+        arguments: &[argument("delete", ArgumentKind::Flag, ""), APPROVAL, WAIT],
         effect: Effect::Ends,
         output: None,
     },
@@ -223,11 +226,24 @@ pub(super) const TOOLS: [Definition; 11] = [
         output: Some(run_output),
     },
     Definition {
-        name: "more",
-        title: "The rest of a long answer",
-        about: "Goes on where an answer was cut.",
-        arguments: &[required("cursor", ArgumentKind::Name, "From that answer")],
+        name: "ask",
+        title: "Ask about what runs",
+        about: "Answers plain English from the live cluster, with evidence: `what is wrong`, `why is api not ready`, \
+                `events of web`, `image of deploy/api`, `who talks to redis`, `what changed since 10:00`. For a change \
+                (`scale web to 3`) it returns the preview and the plan, and changes nothing.",
+        arguments: &[required("question", ArgumentKind::Text, "")],
         effect: Effect::Looks,
+        output: None,
+    },
+    Definition {
+        name: "apply_plan",
+        title: "Change objects by a plan",
+        about: "Steps {verb, object: {kind, namespace, name}, …}: scale {replicas}, restart, roll-back, set-image {image}, \
+                set-env {set, unset}, set-resources {requests, limits}, patch {patch}, label {set}, create {body}, delete, \
+                expose {port}. Without approval it returns the preview and asks for one: a person types `devk approve ID`. \
+                The same call with that id carries it out once.",
+        arguments: &[required("steps", ArgumentKind::Steps, ""), APPROVAL, WAIT],
+        effect: Effect::Ends,
         output: None,
     },
 ];
@@ -250,7 +266,7 @@ impl Definition {
 
     /// Calls with the same arguments share one run of the command.
     pub(super) fn is_shared(&self) -> bool {
-        matches!(self.name, "up" | "down" | "restart")
+        matches!(self.name, "up" | "down" | "restart" | "apply_plan")
     }
 
     /// Its command is one that the audit log has.
@@ -262,6 +278,7 @@ impl Definition {
     pub(super) fn call(&self, arguments: &ToolArguments) -> ToolCall {
         let seconds = arguments.number("timeout_s").map(Duration::from_secs);
         let patience = seconds.unwrap_or(PATIENCE);
+        let mut input = None;
         let (args, limit) = match self.name {
             "settle" => settle(arguments),
             "logs" => (logs(arguments), Limit::None),
@@ -276,19 +293,34 @@ impl Definition {
                 (args, Limit::Leaves(patience))
             }
             "run" => (run(arguments), Limit::Ends(patience)),
+            "ask" => {
+                let question = arguments.text("question").unwrap_or_default();
+                (words(&["ask", "--", question]), Limit::Ends(PATIENCE))
+            }
+            "apply_plan" => {
+                let plan = json!({"version": PLAN_VERSION, "steps": arguments.list("steps")});
+                input = Some(plan.to_string());
+                let approval = arguments.text("approval");
+                let approval = approval.map(|id| format!("--approve={id}"));
+                let args = words(&["change"]).into_iter().chain(approval);
+                (args.chain(words(&["-"])).collect(), Limit::Leaves(patience))
+            }
             name => (words(&[name]), Limit::None),
         };
         // Before the words that may look like options.
         let mut args = args;
         args.splice(1..1, words(&["--format", "json"]));
-        ToolCall { args, limit }
+        ToolCall {
+            command: JobCommand { args, input },
+            limit,
+        }
     }
 }
 
 impl ToolCall {
     /// The words of the command that say what it does.
     pub(super) fn words(&self) -> Vec<String> {
-        let words = self.args.iter();
+        let words = self.command.args.iter();
         words
             .filter(|word| !["--format", "json"].contains(&word.as_str()))
             .cloned()
@@ -411,7 +443,7 @@ mod tests {
 
     #[test]
     fn every_call_is_a_command_of_devk_whose_words_stay_what_they_are() {
-        let args = |name, given| call(name, given).args.join(" ");
+        let args = |name, given| call(name, given).command.args.join(" ");
         assert_eq!(args("status", json!({})), "status --format json");
         assert_eq!(args("up", json!({})), "up --format json --detach");
         assert_eq!(args("down", json!({"delete": false})), "down --format json");
@@ -441,6 +473,22 @@ mod tests {
             args("restart", json!({"services": ["api"]})),
             "restart --format json -- api"
         );
+        assert_eq!(
+            args("ask", json!({"question": "--yes scale web to 3"})),
+            "ask --format json -- --yes scale web to 3"
+        );
+        let plan = call(
+            "apply_plan",
+            json!({"steps": [{"verb": "restart"}], "approval": "0a1b"}),
+        );
+        assert_eq!(
+            plan.command.args.join(" "),
+            "change --format json --approve=0a1b -"
+        );
+        assert_eq!(
+            plan.command.input.as_deref(),
+            Some(r#"{"version":1,"steps":[{"verb":"restart"}]}"#)
+        );
     }
 
     #[test]
@@ -451,6 +499,8 @@ mod tests {
             ("up", json!({})),
             ("down", json!({})),
             ("restart", json!({"services": ["a"]})),
+            ("ask", json!({"question": "pods"})),
+            ("apply_plan", json!({"steps": [{}]})),
             ("run", json!({"service": "a", "command": ["b"]})),
         ] {
             match call(name, given).limit {

@@ -81,7 +81,7 @@ impl ModelBackend {
     ///
     /// # Errors
     /// [`Code::ModelUrl`] if it is no URL of HTTP, or one that would send a key unencrypted to another machine.
-    pub(super) fn address(&self) -> Result<Uri> {
+    pub fn address(&self) -> Result<Uri> {
         let text = format!("{}{}", self.url, self.format.path());
         let wrong = |why: &str| {
             let what = format!("`{}` is no address of a model: {why}", self.url);

@@ -28,5 +28,5 @@ mod text_calls;
 pub use backend::{ModelBackend, ModelLimits, WireFormat};
 pub use chain::{ModelChain, ModelNews, ModelSent, PassedOver};
 pub use conversation::{Conversation, ModelReply, ToolCall, ToolResult, ToolSpec, Turn};
-pub use key::ApiKey;
+pub use key::{ApiKey, KeySource};
 pub use selection::selected;

@@ -10,7 +10,7 @@ use super::{Server, call};
 const CORPUS: [&str; 12] = [
     r#"{"jsonrpc":"2.0","id":1,"method":"ping"}"#,
     r#"{"jsonrpc":"2.0","id":2,"method":"tools/list","params":{}}"#,
-    r#"{"jsonrpc":"2.0","id":3,"method":"tools/call","params":{"name":"more","arguments":{"cursor":"a.1"}}}"#,
+    r#"{"jsonrpc":"2.0","id":3,"method":"tools/call","params":{"name":"status","arguments":{"cursor":"a.1"}}}"#,
     r#"{"jsonrpc":"2.0","id":4,"method":"tools/call","params":{"name":"logs","arguments":{"tail":-1,"service":["x"]}}}"#,
     r#"{"jsonrpc":"2.0","id":5,"method":"tools/call","params":{"name":"run","arguments":{"service":"--x","command":"y"}}}"#,
     r#"{"jsonrpc":"2.0","id":6,"method":"tools/call","params":{"name":"nothing","arguments":{}}}"#,
@@ -157,7 +157,7 @@ fn a_message_larger_than_any_client_sends_is_passed_over() {
     let mut server = Server::start(dir.path());
     server.initialize();
     let text = "x".repeat(3 << 20);
-    server.send(&call(1, "more", &json!({"cursor": text})));
+    server.send(&call(1, "status", &json!({"cursor": text})));
     server.send(r#"{"jsonrpc":"2.0","id":2,"method":"ping"}"#);
     assert_eq!(server.next()["id"], 2);
     assert_eq!(server.end().status.code(), Some(0));

@@ -13,6 +13,7 @@ use crate::change::plan::{ChangePlan, ObjectName};
 use crate::commands::Context;
 use crate::commands::change::{self, PlanRequest};
 use crate::commands::recorded::{RecordedCommand, Recording};
+use crate::config::UserConfig;
 use crate::environment::Environment;
 use crate::error::{Code, Error, Errors, Exit, Result};
 use crate::hex::hex;
@@ -23,9 +24,6 @@ use crate::shell::quote;
 use crate::ui::event::{Reporter, Step};
 use crate::ui::plain::escape_controls;
 use crate::ui::{self, Format, View};
-
-/// The models to ask, where the command line names none: names with commas between them.
-const MODELS: &str = "DEVK_ASK_MODEL";
 
 /// The models of a command.
 pub(super) struct AskedModels {
@@ -68,27 +66,26 @@ struct PassedBackend<'a> {
 }
 
 impl AskedModels {
-    /// The models of the command line, or else those of the environment.
+    /// The models of the command line, or else those of the user's configuration.
     ///
     /// # Errors
-    /// [`Code::ModelUnknown`], all of them.
+    /// [`Code::ModelUnknown`], all of them; problems of the configuration.
     pub(super) fn of(context: &Context, options: &AskOptions) -> Result<Self, Errors> {
         let environment = Environment::of_process();
+        let user = UserConfig::load(&context.paths, &environment)?;
         let names = match options.models.is_empty() {
+            true => user.ask.models,
             false => options.models.clone(),
-            true => {
-                let set = environment.get(MODELS).unwrap_or_default().split(',');
-                let names = set.map(str::trim).filter(|name| !name.is_empty());
-                names.map(str::to_owned).collect()
-            }
         };
-        let backends = names.iter().map(|name| selected(name, &[], &environment));
+        let backends = names
+            .iter()
+            .map(|name| selected(name, &user.models, &environment));
         let backends: Vec<ModelBackend> = all(backends)?;
         let failures = context.paths.cache.join("models");
         Ok(Self {
             chain: ModelChain::new(backends, &failures, &environment),
             names,
-            hides_names: options.hide_names,
+            hides_names: options.hide_names || user.ask.hides_names,
         })
     }
 

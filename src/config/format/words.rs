@@ -4,6 +4,7 @@ use super::super::did_you_mean;
 use super::super::yaml::Place;
 use super::ValueFormat;
 use crate::error::{Code, Result};
+use crate::model::WireFormat;
 
 /// The words of a format; none for one that is no list of words.
 pub(super) const fn of(format: ValueFormat) -> &'static [&'static str] {
@@ -11,6 +12,7 @@ pub(super) const fn of(format: ValueFormat) -> &'static [&'static str] {
         ValueFormat::InstalledProvider => &["kind", "minikube", "k3d"],
         ValueFormat::AskRole => &["viewer", "operator", "admin"],
         ValueFormat::AskYes => &["reversible", "disruptive"],
+        ValueFormat::ModelFormat => &WireFormat::NAMES,
         _ => &[],
     }
 }
@@ -24,6 +26,7 @@ pub(super) fn check(format: ValueFormat, text: &str, place: &Place) -> Result<()
     let (what, all) = match format {
         ValueFormat::AskRole => ("role", "roles"),
         ValueFormat::AskYes => ("risk that could be left unasked", "risks"),
+        ValueFormat::ModelFormat => ("format of models", "formats"),
         _ => ("provider that could be preferred", "providers"),
     };
     let error = place.error(Code::ConfigValue, format!("`{text}` is no {what}"));
