@@ -112,10 +112,10 @@ enum Command {
     Ask {
         /// The question, or a change that is asked for; without one, on a terminal, a dialogue
         question: Vec<String>,
-        /// For a change: carry out the preview with this hash
+        /// For a change: carry out the preview with this hash, which was approved
         #[arg(long, value_name = "HASH")]
         approve: Option<String>,
-        /// For a change: ask nothing up to the risk that `ask.yes` in devk.yaml allows
+        /// For a change: ask nothing up to the risk that `ask.yes` of the user's configuration names
         #[arg(long)]
         yes: bool,
         /// A model for what devk does not understand: ollama/NAME, openai/NAME, anthropic/NAME; repeated, the next stands

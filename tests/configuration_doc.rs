@@ -3,7 +3,7 @@
 
 use std::path::Path;
 
-use devk::config::{KeyDoc, keys};
+use devk::config::{KeyDoc, keys, user_keys};
 
 const EXAMPLE: &str = include_str!("../profiles/demo/devk.yaml");
 
@@ -68,8 +68,25 @@ fn document() -> String {
             text += &table(rows.iter().filter(below));
         }
     }
-    text + TAIL
+    text + TAIL + USER + &table(user_keys().iter())
 }
+
+const USER: &str = "
+## The user's configuration
+
+What holds on your machine whatever a repository says is in `$XDG_CONFIG_HOME/devk/config.yaml` (`~/.config/devk/config.yaml`). devk reads that file and never writes it; without it nothing is configured. It is checked like devk.yaml: unknown keys are refused with a suggestion, all problems together, each with its line.
+
+```yaml
+ask:
+  role: operator
+  yes: reversible
+  contexts: {team-dev: operator}
+```
+
+devk.yaml has `ask.role` and `ask.yes`, too. It lowers what stands here and never raises it: a repository gives no rights on the machine of whoever clones it. What it asks for beyond is said with the preview and in the error.
+
+For CI two variables stand over the file: `DEVK_ASK_ROLE` over `ask.role`, `DEVK_ASK_YES` over `ask.yes`. They say nothing about `ask.contexts`.
+";
 
 const TAIL: &str = "
 ## Short forms

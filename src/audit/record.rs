@@ -28,6 +28,14 @@ pub enum AuditKind {
     DoctorFix,
     Init,
     ChartNew,
+    /// `devk chart teach`.
+    ChartTeach,
+    /// `devk chart guide`.
+    ChartGuide,
+    /// `devk chart check --fix`.
+    ChartFix,
+    /// `devk chart check --baseline FILE --write-baseline`.
+    ChartBaseline,
     /// `devk mcp --print CLIENT --write`.
     McpConfigure,
     /// What an agent asked for and devk did not begin, since a person decides about it.
@@ -48,7 +56,7 @@ pub enum AuditKind {
 
 impl AuditKind {
     /// All that a person may filter by.
-    pub const ALL: [Self; 15] = [
+    pub const ALL: [Self; 19] = [
         Self::Up,
         Self::Down,
         Self::Restart,
@@ -57,6 +65,10 @@ impl AuditKind {
         Self::DoctorFix,
         Self::Init,
         Self::ChartNew,
+        Self::ChartTeach,
+        Self::ChartGuide,
+        Self::ChartFix,
+        Self::ChartBaseline,
         Self::McpConfigure,
         Self::McpAsk,
         Self::AskModel,
@@ -77,6 +89,10 @@ impl AuditKind {
             Self::DoctorFix => "doctor-fix",
             Self::Init => "init",
             Self::ChartNew => "chart-new",
+            Self::ChartTeach => "chart-teach",
+            Self::ChartGuide => "chart-guide",
+            Self::ChartFix => "chart-fix",
+            Self::ChartBaseline => "chart-baseline",
             Self::McpConfigure => "mcp-configure",
             Self::McpAsk => "mcp-ask",
             Self::AskModel => "ask-model",

@@ -1,6 +1,6 @@
 //! Hostile plans: each is refused while it is read, refused for leaving the project, or shown at its risk.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 
 use serde_json::{Value, json};
@@ -22,6 +22,7 @@ fn verdict(plan: &str) -> Value {
         project: "shop".to_owned(),
         made: BTreeSet::new(),
         planned: BTreeSet::new(),
+        of_others: BTreeMap::new(),
     };
     if plan.steps.iter().any(|step| scope.take(step).is_some()) {
         return json!("outside");

@@ -46,11 +46,9 @@ pub(super) fn act(command: &Command) -> Option<RecordedCommand> {
                 init(args),
             )
         },
-        Command::Chart {
-            command: ChartCommand::New(args),
-        } if !args.dry_run => {
-            let options = vec![option(args.stateful, "--stateful")];
-            of(AuditKind::ChartNew, options, chart_new(args))
+        Command::Chart { command } => {
+            let (kind, options, words) = chart(command)?;
+            of(kind, options, words)
         }
         Command::Mcp {
             print: Some(client),
@@ -94,6 +92,37 @@ fn init(args: &InitArgs) -> Vec<String> {
     charts.map(|chart| chart.display().to_string()).collect()
 }
 
+/// What is recorded of a command on charts.
+fn chart(command: &ChartCommand) -> Option<(AuditKind, Vec<Option<&'static str>>, Vec<String>)> {
+    Some(match command {
+        ChartCommand::New(args) if !args.dry_run => {
+            let options = vec![option(args.stateful, "--stateful")];
+            (AuditKind::ChartNew, options, chart_new(args))
+        }
+        ChartCommand::Teach(args) if !args.dry_run && !args.list => {
+            let options = vec![option(args.project, "--project")];
+            (AuditKind::ChartTeach, options, args.sentence.clone())
+        }
+        ChartCommand::Guide(args) if !args.dry_run => {
+            let options = vec![
+                option(args.answers.is_some(), "--answers"),
+                option(args.allow_dirty, "--allow-dirty"),
+            ];
+            let chart = args.chart.iter().cloned();
+            (AuditKind::ChartGuide, options, chart.collect())
+        }
+        ChartCommand::Check(args) if args.fix && !args.dry_run => {
+            let options = vec![Some("--fix"), option(args.allow_dirty, "--allow-dirty")];
+            (AuditKind::ChartFix, options, args.charts.clone())
+        }
+        ChartCommand::Check(args) if args.write_baseline => {
+            let options = vec![Some("--write-baseline")];
+            (AuditKind::ChartBaseline, options, args.charts.clone())
+        }
+        _ => return None,
+    })
+}
+
 fn chart_new(args: &NewArgs) -> Vec<String> {
     let from = args.from.iter();
     let from = from.map(|file| format!("--from={}", file.display()));
@@ -123,6 +152,13 @@ mod tests {
             "devk doctor",
             "devk init --dry-run",
             "devk chart new a --dry-run",
+            "devk chart check",
+            "devk chart check --baseline b.json",
+            "devk chart check --fix --dry-run",
+            "devk chart teach --list",
+            "devk chart teach --dry-run label team required",
+            "devk chart guide --dry-run",
+            "devk chart history",
             "devk mcp",
             "devk approve",
             "devk audit",
@@ -148,6 +184,26 @@ mod tests {
                 "devk chart new a --from c.yaml",
                 AuditKind::ChartNew,
                 "a --from=c.yaml",
+            ),
+            (
+                "devk chart teach --project label team required",
+                AuditKind::ChartTeach,
+                "--project label team required",
+            ),
+            (
+                "devk chart guide web --answers a.txt",
+                AuditKind::ChartGuide,
+                "--answers web",
+            ),
+            (
+                "devk chart check --fix --allow-dirty web",
+                AuditKind::ChartFix,
+                "--fix --allow-dirty web",
+            ),
+            (
+                "devk chart check --baseline b.json --write-baseline",
+                AuditKind::ChartBaseline,
+                "--write-baseline",
             ),
             (
                 "devk mcp --print zed --write",

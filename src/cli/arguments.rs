@@ -101,13 +101,13 @@ pub(super) struct ChangeArgs {
     /// The plan, as docs/change.md has it; `-` is stdin
     #[arg(value_name = "PLAN", required_unless_present = "explain")]
     plan: Option<PathBuf>,
-    /// Show what it would do, and ask nothing
+    /// Show what it would do, and ask nothing; what it prints can be approved
     #[arg(long)]
     dry_run: bool,
-    /// Carry out exactly the preview that has this hash
+    /// Carry out exactly the preview that has this hash, once, within 10 minutes of `devk approve HASH`
     #[arg(long, value_name = "HASH", conflicts_with_all = ["dry_run", "yes"])]
     approve: Option<String>,
-    /// Ask nothing up to the risk that `ask.yes` of devk.yaml names
+    /// Ask nothing up to the risk that `ask.yes` of the user's configuration names
     #[arg(long, conflicts_with = "dry_run")]
     yes: bool,
     /// Show what a file of YAML or a quoted command of kubectl would do, and do nothing

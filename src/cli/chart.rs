@@ -49,34 +49,34 @@ pub(super) struct NewArgs {
 pub(super) struct TeachArgs {
     /// The constraint, in one of the forms of --list
     #[arg(required_unless_present = "list")]
-    sentence: Vec<String>,
+    pub(super) sentence: Vec<String>,
     /// Look at this release or folder; without it: the charts of devk.yaml
     #[arg(long = "chart", value_name = "CHART")]
     charts: Vec<String>,
     /// Write it to `check:` of devk.yaml, instead of .devk/constraints.yaml
     #[arg(long)]
-    project: bool,
+    pub(super) project: bool,
     /// Show what it finds and the diff, and write nothing
     #[arg(long)]
-    dry_run: bool,
+    pub(super) dry_run: bool,
     /// The forms of sentences
     #[arg(long)]
-    list: bool,
+    pub(super) list: bool,
 }
 
 #[derive(Debug, Args)]
 pub(super) struct GuideArgs {
     /// A release of devk.yaml, or the folder of a chart; without it: the first chart of devk.yaml
-    chart: Option<String>,
+    pub(super) chart: Option<String>,
     /// Take the answers from this file, a line `ID: ANSWER` each, and ask nothing
     #[arg(long, value_name = "FILE")]
-    answers: Option<PathBuf>,
+    pub(super) answers: Option<PathBuf>,
     /// Show the diff, and write nothing
     #[arg(long)]
-    dry_run: bool,
+    pub(super) dry_run: bool,
     /// Also change files of the chart that git could not bring back as they are now
     #[arg(long)]
-    allow_dirty: bool,
+    pub(super) allow_dirty: bool,
 }
 
 /// The command with the forms of sentences as what `teach` takes, for the completions of shells.
@@ -93,23 +93,23 @@ pub(super) fn completed(command: clap::Command) -> clap::Command {
 #[derive(Debug, Args)]
 pub(super) struct CheckArgs {
     /// Releases of devk.yaml, or folders of charts; without one: the charts of devk.yaml, with devk's values
-    charts: Vec<String>,
+    pub(super) charts: Vec<String>,
     /// Findings that this file has do not fail
     #[arg(long, value_name = "FILE")]
     baseline: Option<PathBuf>,
     /// Write the findings of now to the file of --baseline
     #[arg(long, requires = "baseline")]
-    write_baseline: bool,
+    pub(super) write_baseline: bool,
     /// Remedy what has a remedy that is safe: values first, then templates. Each change is rendered and judged before
     /// it is kept; the diff is shown
     #[arg(long, conflicts_with = "baseline")]
-    fix: bool,
+    pub(super) fix: bool,
     /// With --fix: show the diff, and write nothing
     #[arg(long, requires = "fix")]
-    dry_run: bool,
+    pub(super) dry_run: bool,
     /// With --fix: also where git could not bring the files back as they are now
     #[arg(long, requires = "fix")]
-    allow_dirty: bool,
+    pub(super) allow_dirty: bool,
 }
 
 /// Runs one of the commands.

@@ -182,6 +182,9 @@ const fn command(kind: AuditKind) -> &'static str {
     match kind {
         AuditKind::DoctorFix => "doctor",
         AuditKind::ChartNew => "chart new",
+        AuditKind::ChartTeach => "chart teach",
+        AuditKind::ChartGuide => "chart guide",
+        AuditKind::ChartFix | AuditKind::ChartBaseline => "chart check",
         AuditKind::McpConfigure => "mcp",
         kind => kind.word(),
     }

@@ -63,6 +63,8 @@ pub struct Recording {
     cluster: Option<ClusterConfig>,
     at_begin: Option<AuditCluster>,
     act: Mutex<Option<AuditAct>>,
+    /// What is secret before the command removes where it stands.
+    known: Mutex<Mask>,
 }
 
 impl Recording {
@@ -77,10 +79,14 @@ impl Recording {
             cluster: None,
             at_begin: None,
             act: Mutex::default(),
+            known: Mutex::default(),
         };
         let Some(command) = command else {
             return Ok(recording);
         };
+        if command.options.contains(&"--delete") {
+            recording.known = Mutex::new(recording.mask());
+        }
         let origin = AuditOrigin::of(&Environment::of_process());
         let is_needed = matches!(origin.through, AuditChannel::Mcp | AuditChannel::Dashboard);
         let project = command.of_project.then(|| recording.project()).flatten();
@@ -156,7 +162,11 @@ impl Recording {
         let Some(act) = act else {
             return;
         };
-        let mask = LazyCell::new(|| self.mask());
+        let mask = LazyCell::new(|| {
+            let known = self.known.lock();
+            let known = known.map(|mut known| std::mem::take(&mut *known));
+            self.mask().with_known(known.unwrap_or_default())
+        });
         let masked = |text: &str| mask.text(text);
         let mut outcome = outcome(&masked);
         let now = self.cluster.as_ref().map(|cluster| self.identity(cluster));
@@ -227,5 +237,60 @@ impl Recording {
     fn mask(&self) -> Mask {
         let Context { source, paths, .. } = &self.context;
         Mask::of(source, paths, &Environment::of_process())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::audit::AuditQuery;
+    use crate::config::{Generator, Source};
+    use crate::error::{Code, Error};
+    use crate::paths::Paths;
+    use crate::release::secrets::Secrets;
+    use crate::ui::Format;
+
+    /// What the log has of a command that fails with a secret in its message, after it removed where that stands.
+    async fn message(options: Vec<&'static str>) -> String {
+        let dir = tempfile::tempdir().unwrap();
+        let paths = Paths::below(dir.path());
+        let secrets = paths.project("shop").join("secrets.json");
+        std::fs::create_dir_all(secrets.parent().unwrap()).unwrap();
+        let mut made = Secrets::load(&secrets).unwrap();
+        let secret = made.value("shop", "password", Generator::Hex(32)).unwrap();
+        let context = Context {
+            source: Source {
+                dir: dir.path().to_owned(),
+                file: None,
+                profile: None,
+            },
+            format: Format::Json,
+            paths: paths.clone(),
+            changes: RecordedChanges::default(),
+        };
+        let command = RecordedCommand {
+            kind: AuditKind::Down,
+            options,
+            words: vec![],
+            of_project: false,
+        };
+        let recording = Recording::begin(&context, Some(command)).unwrap();
+        let work = async {
+            std::fs::remove_file(&secrets).unwrap();
+            let message = format!("the hook printed {secret}");
+            Err(Error::new(Code::StateIo, message).into())
+        };
+        let ended: Result<Exit, Errors> = recording.around(work).await;
+        assert!(ended.is_err());
+        let found = AuditLog::of(&paths).search(&AuditQuery::default()).unwrap();
+        let end = found.entries[0].outcome.as_ref().unwrap();
+        end.message.as_ref().unwrap().as_str().to_owned()
+    }
+
+    #[tokio::test]
+    async fn what_a_removal_takes_with_it_is_masked_in_its_record() {
+        assert_eq!(message(vec!["--delete"]).await, "the hook printed [masked]");
+        // The secret is known from that file alone.
+        assert!(!message(vec![]).await.contains("[masked]"));
     }
 }

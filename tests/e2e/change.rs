@@ -42,12 +42,33 @@ fn shown(project: &Project, steps: &[Value]) -> Value {
     ran.document()["preview"].clone()
 }
 
-fn approve(project: &Project, preview: &Value) -> Ran {
-    let hash = preview["hash"].as_str().unwrap();
-    project.devk(&["change", "plan.json", "--approve", hash])
+fn hash(preview: &Value) -> &str {
+    preview["hash"].as_str().unwrap()
 }
 
-/// Shows and approves a plan.
+fn approve(project: &Project, preview: &Value) -> Ran {
+    project.devk(&["change", "plan.json", "--approve", hash(preview)])
+}
+
+/// What the user gives, in the user's own configuration.
+fn user(project: &Project, ask: &str) {
+    std::fs::create_dir_all(project.path("config/devk")).unwrap();
+    project.write("config/devk/config.yaml", &format!("ask: {ask}\n"));
+}
+
+/// A person approves a preview.
+fn by_a_person(project: &Project, preview: &Value) {
+    let mut command = project.bare();
+    command.args(["approve", hash(preview)]);
+    let mut terminal = OnTerminal::start(&command);
+    terminal.wait_for("[y/N]");
+    terminal.type_keys("y\n");
+    let (screen, code) = terminal.ended();
+    assert_eq!(code, Some(0), "{screen}");
+    assert!(screen.contains("spec.replicas: 1 → 2"), "{screen}");
+}
+
+/// Shows and carries out a plan that the user leaves unasked.
 fn done(project: &Project, steps: &[Value]) -> Value {
     let preview = shown(project, steps);
     let ran = approve(project, &preview).well().document();
@@ -118,7 +139,9 @@ fn typed(project: &Project, answer: &str) -> (String, Option<i32>) {
 #[test]
 fn a_change_is_shown_approved_done_and_verified() {
     let machine = cluster();
-    let project = Project::pair(NAME);
+    let mut project = Project::pair(NAME);
+    project.set("XDG_CONFIG_HOME", project.path("config"));
+    let project = project;
     project.devk(&["up", "--once"]).well();
 
     // Scaled: nothing before the approval, the approval once, the way back as it is pasted.
@@ -135,6 +158,14 @@ fn a_change_is_shown_approved_done_and_verified() {
     assert_eq!(first["diff"], expected);
     assert_eq!(preview["risk"], "reversible");
     assert_eq!(first["chart"]["release"], "pair");
+    // Whoever has the hash has approved nothing yet.
+    let unapproved = approve(&project, &preview).exits(4).error();
+    assert_eq!(unapproved["code"], "change.unapproved");
+    let hash = hash(&preview);
+    let hint = format!("devk approve {hash} && devk change plan.json --approve {hash}");
+    assert_eq!(unapproved["hint"], hint);
+    assert_eq!(of_left(".spec.replicas"), "1");
+    by_a_person(&project, &preview);
     let outcome = approve(&project, &preview).well().document();
     assert_eq!(
         outcome["outcome"]["steps"][0]["found"],
@@ -145,6 +176,17 @@ fn a_change_is_shown_approved_done_and_verified() {
     assert_eq!(of_left(".spec.replicas"), "2");
     project.paste(first["undo"].as_str().unwrap());
     assert_eq!(of_left(".spec.replicas"), "1");
+    // All is as it was when it was approved; the approval is used up all the same.
+    let used = approve(&project, &preview).exits(2);
+    assert_eq!(used.error()["code"], "approval.unknown", "{used:?}");
+    assert_eq!(of_left(".spec.replicas"), "1");
+
+    // From here on the user leaves unasked what is not destructive: a script gives the hash back.
+    user(&project, "{yes: disruptive}");
+    write(&project, std::slice::from_ref(&scale));
+    let shown_alone = project.devk(&["change", "plan.json", "--dry-run"]).well();
+    let by_script = shown_alone.document()["preview"].clone();
+    assert_eq!(by_script["hash"], preview["hash"]);
 
     // Another image, and back; then new pods.
     let (left, right) = (image("pair-left"), image("pair-right"));
@@ -255,7 +297,7 @@ fn roles_and_yes(project: &Project, scale: &Value, config: &Value) {
     let as_is = std::fs::read_to_string(project.path("devk.yaml")).unwrap();
     let ask = |ask: &str| project.write("devk.yaml", &format!("{as_is}\nask: {ask}\n"));
 
-    // The API server refuses what the role may not do.
+    // The API server refuses what the role may not do. devk.yaml lowers it.
     ask("{role: viewer}");
     write(project, std::slice::from_ref(scale));
     let refused = project.devk(&["change", "plan.json"]).exits(2).error();
@@ -272,7 +314,10 @@ fn roles_and_yes(project: &Project, scale: &Value, config: &Value) {
         "{evidence}"
     );
 
-    // Nobody is asked up to the risk that devk.yaml names.
+    let hint = refused["hint"].as_str().unwrap();
+    assert!(hint.starts_with("devk.yaml lowers the role"), "{hint}");
+
+    // Nobody is asked up to the risk that the user names, and devk.yaml lowers.
     ask("{yes: reversible}");
     write(project, std::slice::from_ref(config));
     let made = project.devk(&["change", "plan.json", "--yes"]).well();
@@ -287,9 +332,18 @@ fn roles_and_yes(project: &Project, scale: &Value, config: &Value) {
     // A namespace of the project's own, which goes with the project. What could not be tried before may fail: the rest is
     // not begun, and what was done is told with its way back.
     ask("{role: admin}");
+    let namespace = step("create", "Namespace", "changes-made", json!({}));
+    write(project, std::slice::from_ref(&namespace));
+    let refused = project.devk(&["change", "plan.json"]).exits(2).error();
+    assert_eq!(refused["code"], "change.forbidden");
+    let beyond =
+        "devk.yaml asks for the role `admin`, and only you can give it: you give `operator`";
+    assert_eq!(refused["evidence"][1], beyond, "{refused}");
+    let hint = refused["hint"].as_str().unwrap();
+    assert!(hint.ends_with("config.yaml: ask: {role: admin}"), "{hint}");
+    user(project, "{role: admin, yes: disruptive}");
     let mut inside = config.clone();
     inside["object"]["namespace"] = json!("changes-made");
-    let namespace = step("create", "Namespace", "changes-made", json!({}));
     let preview = shown(
         project,
         &[namespace, unrunnable("changes-made"), inside.clone()],
@@ -311,8 +365,53 @@ fn roles_and_yes(project: &Project, scale: &Value, config: &Value) {
         "{undo}"
     );
     done(project, &[inside]);
+    rights_end_at_the_projects_namespaces(project);
 
     let log = project.devk(&["audit", "--kind", "change"]).well();
     assert!(log.stdout.contains("changes-made"), "{log:?}");
     assert!(!log.stdout.contains("hunter2"), "{log:?}");
+}
+
+/// What the API server would let the project's admin do.
+fn admin_may(project: &Project, verb: &str, resource: &str, namespace: &str, name: &str) -> bool {
+    let review = json!({
+        "apiVersion": "authorization.k8s.io/v1", "kind": "SubjectAccessReview",
+        "spec": {
+            "user": format!("devk:{NAME}:admin"), "groups": ["devk:admin", "system:authenticated"],
+            "resourceAttributes": {"verb": verb, "resource": resource, "namespace": namespace, "name": name},
+        },
+    });
+    project.write("review.json", &review.to_string());
+    let file = project.path("review.json");
+    let create = ["create", "--filename", file.to_str().unwrap()];
+    kubectl(&[&create[..], &["-o", "jsonpath={.status.allowed}"]].concat()) == "true"
+}
+
+fn rights_end_at_the_projects_namespaces(project: &Project) {
+    let may = |verb, resource, namespace, name| admin_may(project, verb, resource, namespace, name);
+    assert!(may("create", "namespaces", "", ""));
+    assert!(may("delete", "namespaces", "changes-made", "changes-made"));
+    assert!(may("delete", "secrets", "changes-made", "s"));
+    for namespace in ["kube-system", "default", NAME] {
+        assert!(
+            !may("delete", "namespaces", namespace, namespace),
+            "{namespace}"
+        );
+        assert!(
+            !may("patch", "namespaces", namespace, namespace),
+            "{namespace}"
+        );
+    }
+    for verb in ["get", "list", "delete"] {
+        assert!(!may(verb, "secrets", "kube-system", "s"), "{verb}");
+        assert!(!may(verb, "namespaces", "", ""), "{verb}");
+    }
+    let mut pod = step("delete", "Pod", "coredns", json!({}));
+    pod["object"]["namespace"] = json!("kube-system");
+    write(project, &[pod]);
+    let refused = project.devk(&["change", "plan.json"]).exits(2).error();
+    assert_eq!(
+        refused["message"],
+        "pod/coredns is in namespace `kube-system`, which is Kubernetes' own"
+    );
 }

@@ -4,8 +4,11 @@ use std::path::PathBuf;
 use std::process::Command;
 use std::time::Duration;
 
+use serde_json::{Value, json};
+
 use crate::support::machine::{CLUSTER, cluster, docker_list, images_of, nodes_of, run};
 use crate::support::project::Project;
+use crate::support::terminal::OnTerminal;
 use crate::support::wire::get;
 use crate::support::{eventually, tell};
 
@@ -35,6 +38,7 @@ impl Brought {
         );
         std::fs::write(&kubeconfig, &written).unwrap();
         project.set("KUBECONFIG", &kubeconfig);
+        project.set("XDG_CONFIG_HOME", project.path("config"));
         project.edit(
             "devk.yaml",
             &format!("{{provider: kind, name: {CLUSTER}}}"),
@@ -89,7 +93,10 @@ fn others(project: &str) -> Vec<String> {
         ],
     );
     all.lines()
-        .filter(|line| !line.split_whitespace().any(|word| word == project))
+        .filter(|line| {
+            let mut words = line.split_whitespace();
+            !words.any(|word| word.starts_with(project))
+        })
         .map(str::to_owned)
         .collect()
 }
@@ -139,18 +146,119 @@ fn a_cluster_of_the_users_own_is_used_and_left_as_it_was() {
         assert_eq!(second.verdict(step), "skipped", "{second:?}");
     }
 
+    changes_are_shown_and_done_only_where_the_user_says_so(project);
+    made_by_a_change();
     let down = project.devk(&["down"]).well().document();
     assert!(down["ending"]["sleep"].is_object(), "{down}");
+    assert_eq!(of_made("{.spec.replicas}"), "0");
     assert_eq!(
         (others("brought"), running_nodes()),
         (before.clone(), nodes.clone())
     );
+    project.devk(&["up", "--once"]).well();
+    assert_eq!(of_made("{.spec.replicas}"), "2");
 
     let down = project.devk(&["down", "--delete"]).well().document();
     assert!(down["ending"]["delete-namespace"].is_object(), "{down}");
     assert!(!cluster().has_namespace("brought"));
+    assert!(!cluster().has_namespace("brought-made"));
     assert_eq!((others("brought"), running_nodes()), (before, nodes));
     brought.kubeconfig_is_untouched();
+}
+
+/// Everything by which somebody could have rights in the project's namespace.
+fn given_rights() -> String {
+    let kinds = "serviceaccounts,roles,rolebindings";
+    cluster().kubectl(CLUSTER, &["get", kinds, "-n", "brought", "-o", "name"])
+}
+
+/// On a cluster that devk did not make a plan is shown, and carried out only if the user says so of that context.
+fn changes_are_shown_and_done_only_where_the_user_says_so(project: &Project) {
+    let object = json!({"kind": "Deployment", "namespace": "brought", "name": "pair-left"});
+    let scale = json!({"verb": "scale", "object": object, "replicas": 2});
+    let plan = |step: &Value| {
+        let plan = json!({"version": 1, "steps": [step]});
+        project.write("plan.json", &plan.to_string());
+    };
+    plan(&scale);
+    let before = given_rights();
+    let shown = project.devk(&["change", "plan.json", "--dry-run"]).well();
+    let preview = &shown.document()["preview"];
+    assert_eq!(preview["role"], "viewer");
+    assert_eq!(preview["steps"][0]["diff"][0]["after"], "2", "{preview}");
+    let command = "kubectl scale deployment/pair-left --replicas=2";
+    project.devk(&["change", "--explain", command]).well();
+    // Its own rights would do; those of an operator would not.
+    let secret = json!({"kind": "Secret", "namespace": "brought", "name": "sh"});
+    plan(&json!({"verb": "delete", "object": secret}));
+    let hidden = project.devk(&["change", "plan.json", "--dry-run"]).exits(2);
+    assert_eq!(hidden.error()["code"], "change.forbidden");
+    plan(&scale);
+    let refused = project.devk(&["change", "plan.json", "--yes"]).exits(2);
+    assert_eq!(refused.error()["code"], "change.forbidden");
+    let hint = refused.error()["hint"].as_str().unwrap().to_owned();
+    let line = "ask: {contexts: {\"mine\": operator}}";
+    assert!(hint.ends_with(line), "{hint}");
+    assert_eq!(given_rights(), before);
+
+    let file = hint
+        .strip_prefix("in ")
+        .unwrap()
+        .split(": ask")
+        .next()
+        .unwrap();
+    std::fs::create_dir_all(std::path::Path::new(file).parent().unwrap()).unwrap();
+    std::fs::write(file, format!("{line}\n")).unwrap();
+    let mut command = project.bare();
+    let mut terminal = OnTerminal::start(command.args(["change", "plan.json"]));
+    terminal.wait_for("[y/N]");
+    terminal.type_keys("y\n");
+    let (screen, code) = terminal.ended();
+    assert_eq!(code, Some(0), "{screen}");
+    assert!(screen.contains("devk:brought:operator"), "{screen}");
+    let bound = given_rights();
+    assert!(
+        bound.contains("rolebinding.rbac.authorization.k8s.io/devk-operator"),
+        "{bound}"
+    );
+    std::fs::remove_file(file).unwrap();
+}
+
+/// A namespace as a change of the project makes it, with a workload of no release.
+fn made_by_a_change() {
+    let machine = cluster();
+    machine.kubectl(CLUSTER, &["create", "namespace", "brought-made"]);
+    machine.kubectl(
+        CLUSTER,
+        &[
+            "label",
+            "namespace",
+            "brought-made",
+            "devk.dev/made-for=brought",
+        ],
+    );
+    let create = [
+        "create",
+        "deployment",
+        "idle",
+        "--image=none.invalid/idle",
+        "--replicas=2",
+    ];
+    machine.kubectl(CLUSTER, &[&create[..], &["-n", "brought-made"]].concat());
+}
+
+fn of_made(path: &str) -> String {
+    let path = format!("jsonpath={path}");
+    let get = [
+        "get",
+        "deployment",
+        "idle",
+        "-n",
+        "brought-made",
+        "-o",
+        &path,
+    ];
+    cluster().kubectl(CLUSTER, &get)
 }
 
 #[test]

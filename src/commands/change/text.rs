@@ -109,6 +109,7 @@ pub(super) fn outcome(outcome: &ChangeOutcome) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::change::plan::ObjectName;
     use crate::ui::is_obeyed;
 
     #[test]

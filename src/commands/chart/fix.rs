@@ -50,6 +50,9 @@ pub(super) async fn run(
     let files = files_of(charts, &fixes)?;
     if !options.dry_run {
         check::write_all(&files)?;
+        for change in &files {
+            context.changes.wrote(&change.file);
+        }
         for (chart, fix) in charts.iter().zip(&fixes) {
             remember(context, chart, fix);
         }

@@ -277,6 +277,9 @@ fn write(
         !shown.changes.is_empty() && !options.dry_run && (!is_asked || ui::confirmed("write this"));
     if is_written {
         check::write_all(shown.changes)?;
+        for change in shown.changes {
+            context.changes.wrote(&change.file);
+        }
     }
     let mut said = String::new();
     for id in shown.skipped {

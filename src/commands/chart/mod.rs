@@ -103,7 +103,9 @@ pub async fn check(
         reports.push(report);
     }
     if let (Some(file), true) = (&options.baseline, options.write_baseline) {
-        CheckBaseline::of(&reports).write(&context.source.dir.join(file))?;
+        let file = context.source.dir.join(file);
+        CheckBaseline::of(&reports).write(&file)?;
+        context.changes.wrote(&file);
     }
     let dir = &context.source.dir;
     ui::even_unread(match format {

@@ -76,6 +76,7 @@ pub async fn teach(
         .unwrap_or_default();
     if let (Some(change), false) = (&changed, options.dry_run) {
         check::write_all(std::slice::from_ref(change))?;
+        context.changes.wrote(&change.file);
     }
     let written = changed.is_some() && !options.dry_run;
     ui::even_unread(match format {
