@@ -45,6 +45,8 @@ const NAMED_KINDS: [ObjectKind; 11] = [
 pub struct Looked {
     /// What the model asked: a question of `devk ask`, or an object.
     pub at: String,
+    /// It was a question of `devk ask`.
+    pub is_question: bool,
     /// What it was shown, before secrets were taken out.
     pub text: String,
     /// Commands that show the same.
@@ -126,6 +128,7 @@ async fn look(asker: &Asker, question: &str) -> Result<Looked, String> {
             };
             Ok(Looked {
                 at: question.to_owned(),
+                is_question: true,
                 text,
                 kubectl: answer.kubectl,
             })
@@ -166,6 +169,7 @@ async fn get(asker: &Asker, call: &ToolCall) -> Result<Looked, String> {
     };
     Ok(Looked {
         at: format!("{}/{name}", kind.word()),
+        is_question: false,
         text: format!("{object:#}"),
         kubectl: vec![format!(
             "kubectl get {} {name}{place} --output yaml",

@@ -3,6 +3,7 @@
 //! models that the user has named, if any ([`consult`]).
 
 mod consult;
+mod memory;
 
 use std::io::{IsTerminal, Write};
 
@@ -11,13 +12,16 @@ use tokio::io::{AsyncBufReadExt, BufReader};
 
 use super::change::{self, PlanRequest};
 use super::{Context, pinned};
-use crate::ask::{AskAnswer, AskReply, AskedProject, Asker, PlannedRequest};
+use crate::ask::{
+    AskAnswer, AskMemory, AskReply, AskedProject, Asker, PlannedRequest, RememberedText,
+};
 use crate::config::Project;
 use crate::error::{Code, Error, Errors, Exit, Result};
 use crate::release::project_pods::ProjectPods;
 use crate::shell::quote;
 use crate::ui::{self, Format};
 use consult::AskedModels;
+use memory::MemoryCommand;
 
 /// What stands before each question of a dialogue.
 const PROMPT: &str = "ask> ";
@@ -50,6 +54,12 @@ struct AskDocument<'a> {
 /// [`Code::AskUnclear`], [`Code::AskName`], [`Code::AskUnread`], [`Code::AskChange`]; [`Code::ClusterUnreachable`]; for a
 /// change as [`change::carry_out`].
 pub async fn run(context: &Context, options: AskOptions) -> Result<Exit, Errors> {
+    if let Some(command) = MemoryCommand::of(&options.words)? {
+        let project = context.project()?;
+        let mut memory = AskMemory::load(&context.paths, &project.name)?;
+        command.run(context, &mut memory)?;
+        return Ok(Exit::Ok);
+    }
     let text = options.words.join(" ");
     let is_dialogue = text.trim().is_empty();
     if is_dialogue && !std::io::stdin().is_terminal() {
@@ -60,11 +70,27 @@ pub async fn run(context: &Context, options: AskOptions) -> Result<Exit, Errors>
     }
     let models = AskedModels::of(context, &options)?;
     let project = context.running_project()?;
-    let asker = asker(context, &project).await?;
+    let asking = Asking {
+        context,
+        asker: asker(context, &project).await?,
+        models,
+        project: project.name,
+        options,
+    };
     match is_dialogue {
-        true => dialogue(context, &asker, &models, options).await,
-        false => answer(context, &asker, &models, &text, &options).await,
+        true => asking.dialogue().await,
+        false => asking.answer(&text).await,
     }
+}
+
+/// Questions about one project.
+struct Asking<'a> {
+    context: &'a Context,
+    asker: Asker,
+    models: AskedModels,
+    /// Its name.
+    project: String,
+    options: AskOptions,
 }
 
 async fn asker(context: &Context, project: &Project) -> Result<Asker> {
@@ -91,41 +117,80 @@ async fn asker(context: &Context, project: &Project) -> Result<Asker> {
     })
 }
 
-async fn answer(
-    context: &Context,
-    asker: &Asker,
-    models: &AskedModels,
-    text: &str,
-    options: &AskOptions,
-) -> Result<Exit, Errors> {
-    let reply = match asker.reply(text).await {
-        Ok(AskReply::Change(PlannedRequest { plan: None, verb })) => Err(unplanned(&verb)),
-        reply => reply,
-    };
-    let reply = match reply {
-        Err(unclear) if models.may_help(&unclear) => {
-            return consult::consult(context, asker, models, text, unclear).await;
-        }
-        reply => reply?,
-    };
-    match reply {
-        AskReply::Change(planned) => carry_out(context, planned, text, options).await,
-        AskReply::AskAnswer(_) if options.approve.is_some() || options.yes => {
-            let message = "`--approve` and `--yes` are for changes, and this is a question";
-            Err(Error::new(Code::Usage, message)
-                .hint(format!("devk ask {}", quote(text)))
-                .into())
-        }
-        AskReply::AskAnswer(answer) => {
-            match context.format {
-                Format::Json => ui::json(&AskDocument {
-                    version: 1,
-                    question: text,
-                    answer: &answer,
-                })?,
-                Format::Table => ui::out(&AskReply::AskAnswer(answer).text())?,
+impl Asking<'_> {
+    async fn answer(&self, text: &str) -> Result<Exit, Errors> {
+        let mut memory = AskMemory::load(&self.context.paths, &self.project)?;
+        let RememberedText { text, used } = memory.applied(text);
+        let text = text.as_str();
+        let reply = match self.asker.reply(text).await {
+            Ok(AskReply::Change(PlannedRequest { plan: None, verb })) => Err(unplanned(&verb)),
+            reply => reply,
+        };
+        let reply = match reply {
+            Err(unclear) if self.models.may_help(&unclear) => {
+                return consult::consult(self, &mut memory, text, unclear).await;
             }
-            Ok(Exit::Ok)
+            reply => reply?,
+        };
+        let AskOptions { approve, yes, .. } = &self.options;
+        match reply {
+            AskReply::Change(planned) => {
+                carry_out(self.context, planned, text, &self.options).await
+            }
+            AskReply::AskAnswer(_) if approve.is_some() || *yes => {
+                let message = "`--approve` and `--yes` are for changes, and this is a question";
+                Err(Error::new(Code::Usage, message)
+                    .hint(format!("devk ask {}", quote(text)))
+                    .into())
+            }
+            AskReply::AskAnswer(mut answer) => {
+                answer.notes.extend(used);
+                match self.context.format {
+                    Format::Json => ui::json(&AskDocument {
+                        version: 1,
+                        question: text,
+                        answer: &answer,
+                    })?,
+                    Format::Table => ui::out(&AskReply::AskAnswer(answer).text())?,
+                }
+                Ok(Exit::Ok)
+            }
+        }
+    }
+
+    /// Question after question, until Ctrl-C, Ctrl-D or `exit`.
+    async fn dialogue(&self) -> Result<Exit, Errors> {
+        ui::err("Questions about what runs; `help` shows some, Ctrl-D leaves.\n");
+        let mut lines = BufReader::new(tokio::io::stdin()).lines();
+        loop {
+            ui::err(PROMPT);
+            let _ = std::io::stderr().flush();
+            let line = tokio::select! {
+                line = lines.next_line() => line.ok().flatten(),
+                _ = tokio::signal::ctrl_c() => None,
+            };
+            let Some(line) = line else {
+                ui::err("\n");
+                return Ok(Exit::Ok);
+            };
+            let text = line.trim();
+            match text {
+                "" => continue,
+                "exit" | "quit" | "bye" => return Ok(Exit::Ok),
+                _ => {}
+            }
+            let answered = tokio::select! {
+                answered = self.answer(text) => answered,
+                _ = tokio::signal::ctrl_c() => return Ok(Exit::Ok),
+            };
+            if let Err(errors) = answered {
+                let is_lost =
+                    |error: &Error| matches!(error.code, Code::OutputClosed | Code::OutputIo);
+                if errors.0.iter().any(is_lost) {
+                    return Err(errors);
+                }
+                ui::errors(&errors, self.context.format);
+            }
         }
     }
 }
@@ -158,49 +223,4 @@ fn unplanned(verb: &str) -> Error {
     );
     let hint = "a plan of such steps can be written: docs/change.md; from words come scale, restart, roll back, set image and delete";
     Error::new(Code::AskChange, message).hint(hint)
-}
-
-/// Question after question, until Ctrl-C, Ctrl-D or `exit`.
-async fn dialogue(
-    context: &Context,
-    asker: &Asker,
-    models: &AskedModels,
-    options: AskOptions,
-) -> Result<Exit, Errors> {
-    ui::err("Questions about what runs; `help` shows some, Ctrl-D leaves.\n");
-    let options = AskOptions {
-        approve: None,
-        yes: false,
-        ..options
-    };
-    let mut lines = BufReader::new(tokio::io::stdin()).lines();
-    loop {
-        ui::err(PROMPT);
-        let _ = std::io::stderr().flush();
-        let line = tokio::select! {
-            line = lines.next_line() => line.ok().flatten(),
-            _ = tokio::signal::ctrl_c() => None,
-        };
-        let Some(line) = line else {
-            ui::err("\n");
-            return Ok(Exit::Ok);
-        };
-        let text = line.trim();
-        match text {
-            "" => continue,
-            "exit" | "quit" | "bye" => return Ok(Exit::Ok),
-            _ => {}
-        }
-        let answered = tokio::select! {
-            answered = answer(context, asker, models, text, &options) => answered,
-            _ = tokio::signal::ctrl_c() => return Ok(Exit::Ok),
-        };
-        if let Err(errors) = answered {
-            let is_lost = |error: &Error| matches!(error.code, Code::OutputClosed | Code::OutputIo);
-            if errors.0.iter().any(is_lost) {
-                return Err(errors);
-            }
-            ui::errors(&errors, context.format);
-        }
-    }
 }

@@ -171,6 +171,7 @@ mod tests {
             role,
             yes,
             contexts: [("team".to_owned(), AskRole::Operator)].into(),
+            ..UserAsk::default()
         }
     }
 

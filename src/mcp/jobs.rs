@@ -235,14 +235,17 @@ mod tests {
         seen.ended.clone().unwrap()
     }
 
-    fn words(words: &[&str]) -> Vec<String> {
-        words.iter().map(|word| (*word).to_owned()).collect()
+    fn command(words: &[&str]) -> JobCommand {
+        JobCommand {
+            args: words.iter().map(|word| (*word).to_owned()).collect(),
+            input: None,
+        }
     }
 
     #[tokio::test]
     async fn options_of_the_project_stand_before_words_that_may_look_like_options() {
         let (_dir, jobs) = jobs("echo \"$@\"; pwd; exit 3");
-        let ended = ended(&jobs.start(words(&["sh", "api", "--", "ls"]), agent())).await;
+        let ended = ended(&jobs.start(command(&["sh", "api", "--", "ls"]), agent())).await;
         let ended = ended.as_ref().as_ref().unwrap();
         let mut lines = ended.stdout.lines();
         assert_eq!(lines.next().unwrap(), "sh --profile=demo api -- ls");
@@ -253,8 +256,8 @@ mod tests {
     async fn a_cancelled_call_ends_its_program_and_a_second_one_keeps_it() {
         let (dir, jobs) = jobs("echo $$ >pid; echo x >>started; exec sleep 60");
         let (first, second) = (
-            jobs.join(words(&["up"]), agent()),
-            jobs.join(words(&["up"]), agent()),
+            jobs.join(command(&["up"]), agent()),
+            jobs.join(command(&["up"]), agent()),
         );
         let pid = || std::fs::read_to_string(dir.path().join("pid")).unwrap_or_default();
         let since = Instant::now();
@@ -274,7 +277,7 @@ mod tests {
         let started = std::fs::read_to_string(dir.path().join("started")).unwrap();
         assert_eq!(started, "x\n");
         // What was stopped is not joined.
-        let third = jobs.join(words(&["up"]), agent());
+        let third = jobs.join(command(&["up"]), agent());
         assert!(!Arc::ptr_eq(&second, &third));
         third.give_up();
     }
@@ -282,7 +285,7 @@ mod tests {
     #[tokio::test]
     async fn a_command_is_told_that_an_agent_asked_for_it() {
         let (_dir, jobs) = jobs("echo \"$DEVK_AUDIT_ORIGIN\"");
-        let ended = ended(&jobs.start(words(&["up"]), agent())).await;
+        let ended = ended(&jobs.start(command(&["up"]), agent())).await;
         let ended = ended.as_ref().as_ref().unwrap();
         assert_eq!(ended.stdout, "{\"through\":\"mcp\"}\n");
     }
@@ -291,7 +294,7 @@ mod tests {
     async fn events_tell_what_a_run_does() {
         let event = r#"{"step":"image.build/api","status":"started","detail":"d","ms":1}"#;
         let (_dir, jobs) = jobs(&format!("echo '{event}'; echo no event"));
-        let job = jobs.start(words(&["up"]), agent());
+        let job = jobs.start(command(&["up"]), agent());
         ended(&job).await;
         let seen = job.seen.borrow().clone();
         assert_eq!(

@@ -74,8 +74,8 @@ impl ServerHandler for McpServer {
     ) -> Result<CallToolResponse, ErrorData> {
         let tool = TOOLS.iter().find(|tool| tool.name == request.name);
         let tool = tool.ok_or_else(|| unknown(&request.name))?;
-        let given = request.arguments.clone().unwrap_or_default();
-        let arguments = match check(tool.name, tool.arguments, given) {
+        let arguments = request.arguments.clone().unwrap_or_default();
+        let arguments = match check(tool.name, tool.arguments, arguments) {
             Ok(arguments) => arguments,
             Err(errors) => return self.respond(tool, ToolAnswer::errors(&errors)).await,
         };

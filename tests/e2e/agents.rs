@@ -6,9 +6,11 @@ use std::time::Duration;
 
 use serde_json::{Value, json};
 
+use crate::scripted::{Scripted, ScriptedModel};
 use crate::support::eventually;
 use crate::support::machine::{CLUSTER, cluster};
 use crate::support::project::Project;
+use crate::support::terminal::OnTerminal;
 use crate::support::wire::get;
 
 const SOON: Duration = Duration::from_secs(20);
@@ -119,6 +121,8 @@ fn an_agent_starts_looks_runs_and_stops_and_reads_no_secret() {
     });
     let restarted = agent.well("restart", json!({"services": ["left"]}));
     assert_eq!(restarted["restarted"], json!(["deployment/pair-left"]));
+    asks_and_changes(&project, &mut agent);
+    puts_to_a_model(&project);
 
     let (is_error, asks) = agent.call("down", json!({"delete": true}));
     assert_eq!(
@@ -138,11 +142,126 @@ fn an_agent_starts_looks_runs_and_stops_and_reads_no_secret() {
     assert!(agent.child.wait().unwrap().success());
 }
 
+/// Questions are answered; a change waits for a person, and is made once.
+fn asks_and_changes(project: &Project, agent: &mut Agent) {
+    let answer = agent.well("ask", json!({"question": "how many replicas has left"}));
+    assert!(answer["answer"]["text"].is_string(), "{answer}");
+    let shown = agent.well("ask", json!({"question": "scale left to 2"}));
+    let steps = shown["plan"]["steps"].clone();
+    assert_eq!(steps[0]["object"]["name"], "pair-left", "{shown}");
+    let waits = agent.well("apply_plan", json!({"steps": steps}));
+    let id = waits["approval"].as_str().unwrap();
+    assert_eq!(waits["approval"], shown["approval"]);
+    let approved = json!({"steps": steps, "approval": id});
+    let unapproved = agent.well("apply_plan", approved.clone());
+    assert_eq!(
+        unapproved["errors"][0]["code"], "change.unapproved",
+        "{unapproved}"
+    );
+    let replicas = [
+        "get",
+        "deployment",
+        "pair-left",
+        "-o",
+        "jsonpath={.spec.replicas}",
+    ];
+    assert_eq!(project.kubectl(&replicas), "1");
+
+    let mut command = project.bare();
+    command.args(["approve", id]);
+    let mut terminal = OnTerminal::start(&command);
+    terminal.wait_for("[y/N]");
+    terminal.type_keys("y\n");
+    let (screen, code) = terminal.ended();
+    assert_eq!(code, Some(0), "{screen}");
+    let done = agent.well("apply_plan", approved.clone());
+    assert_eq!(done["state"], "done", "{done}");
+    assert_eq!(project.kubectl(&replicas), "2");
+    let (is_error, _) = agent.call("apply_plan", approved);
+    assert!(is_error);
+}
+
+/// What devk does not understand goes to a model that the user names: its answer is shown as its own, and what it proposes to
+/// change without having been asked about it waits.
+fn puts_to_a_model(project: &Project) {
+    let says = |message: Value| {
+        let reply = json!({"message": message, "done": true}).to_string();
+        Scripted::Answer(200, "application/json", "", reply)
+    };
+    let calls = |name: &str, arguments: Value| {
+        says(
+            json!({"content": "", "tool_calls": [{"function": {"name": name, "arguments": arguments}}]}),
+        )
+    };
+    let object = json!({"kind": "Deployment", "namespace": "agents", "name": "pair-right"});
+    let model = ScriptedModel::start(vec![
+        calls("look", json!({"question": "logs of left"})),
+        calls("get", json!({"kind": "Deployment", "name": "pair-left"})),
+        says(json!({"content": "Left is fine."})),
+        calls(
+            "propose_plan",
+            json!({"steps": [{"verb": "delete", "object": object}]}),
+        ),
+    ]);
+    let ask = |question: &str, format: &str| {
+        let mut command = project.bare();
+        command.env("OLLAMA_HOST", &model.url);
+        command.args([
+            "ask",
+            "--format",
+            format,
+            "--model",
+            "ollama/small",
+            question,
+        ]);
+        command.output().unwrap()
+    };
+    let output = ask("somehow left feels sluggish", "json");
+    let said = String::from_utf8(output.stdout).unwrap();
+    let document: Value = serde_json::from_str(said.lines().last().unwrap()).unwrap();
+    assert_eq!(document["model"]["text"], "Left is fine.", "{document}");
+    assert_eq!(document["model"]["unverified"], false);
+    assert_eq!(document["model"]["looked"][1]["at"], "deployment/pair-left");
+    let sent: String = model
+        .seen()
+        .iter()
+        .map(|seen| seen.body.to_string())
+        .collect();
+    assert!(
+        sent.contains("shown [masked]") && !sent.contains(SECRET),
+        "{sent}"
+    );
+
+    let output = ask("do something about left, it feels sluggish", "table");
+    let said = String::from_utf8(output.stderr).unwrap();
+    assert_eq!(output.status.code(), Some(4), "{said}");
+    assert!(
+        said.contains("`deployment/pair-right`, which the question does not name"),
+        "{said}"
+    );
+    let command = said
+        .lines()
+        .find_map(|line| line.trim().strip_prefix("hint: devk "));
+    let words: Vec<_> = command.unwrap().split(' ').collect();
+    let shown = project.devk(&words).exits(4).document();
+    assert_eq!(shown["preview"]["risk"], "destructive", "{shown}");
+    project.kubectl(&["get", "deployment", "pair-right"]);
+}
+
 /// The audit log has what the agent did, in which cluster, and no secret.
 fn recorded(project: &Project) {
-    let acts = project
+    let mut acts = project
         .devk(&["audit", "--project", &project.name])
         .documents();
+    // Those of the person beside the agent.
+    let own = |act: &Value| act["origin"]["through"] == "mcp";
+    let by_person: Vec<_> = acts
+        .iter()
+        .filter(|act| !own(act))
+        .map(|act| act["kind"].clone())
+        .collect();
+    assert_eq!(by_person, ["approve", "ask-model", "ask-model", "change"]);
+    acts.retain(own);
     assert!(
         !Value::from(acts.clone()).to_string().contains(SECRET),
         "{acts:?}"
@@ -159,6 +278,11 @@ fn recorded(project: &Project) {
         "up done",
         "sh failed",
         "restart done",
+        "change refused",
+        "change refused",
+        "change refused",
+        "change done",
+        "change refused",
         "mcp-ask refused",
         "down done",
         "restart failed",

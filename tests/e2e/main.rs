@@ -43,6 +43,9 @@ mod reload;
 mod results;
 mod same_image;
 mod saves;
+#[allow(dead_code, reason = "the unit tests use all of its faults")]
+#[path = "../../src/model/scripted.rs"]
+mod scripted;
 mod services;
 mod settle;
 mod several_nodes;

@@ -5,8 +5,8 @@ use serde::Serialize;
 
 use sha2::Digest;
 
-use super::AskOptions;
-use crate::ask::Asker;
+use super::{AskOptions, Asking};
+use crate::ask::{AskMemory, Asker};
 use crate::assistant::{Assistant, Consulted, ConsultedOutcome, ConsultedTrail};
 use crate::audit::AuditKind;
 use crate::change::plan::{ChangePlan, ObjectName};
@@ -112,12 +112,17 @@ fn all<T>(results: impl Iterator<Item = Result<T>>) -> Result<Vec<T>, Errors> {
 /// # Errors
 /// [`Code::AskModel`]; [`Code::ChangeUnapproved`]; for a plan as [`change::carry_out`].
 pub(super) async fn consult(
-    context: &Context,
-    asker: &Asker,
-    models: &AskedModels,
+    asking: &Asking<'_>,
+    memory: &mut AskMemory,
     text: &str,
     unclear: Error,
 ) -> Result<Exit, Errors> {
+    let Asking {
+        context,
+        asker,
+        models,
+        ..
+    } = asking;
     let command = RecordedCommand {
         kind: AuditKind::AskModel,
         options: vec![],
@@ -131,6 +136,7 @@ pub(super) async fn consult(
         note(context, &consulted);
         match consulted.outcome {
             ConsultedOutcome::Answer(answer) => {
+                remember(memory, text, &consulted.trail)?;
                 show(context, text, &unclear, &answer, &consulted.trail)?;
                 Ok(Exit::Ok)
             }
@@ -147,6 +153,14 @@ pub(super) async fn consult(
             carry_out(context, asker, text, plan, &unnamed, backend).await
         }
         None => Ok(exit),
+    }
+}
+
+/// The one question that a model asked to answer is asked at once the next time, without a model.
+fn remember(memory: &mut AskMemory, text: &str, trail: &ConsultedTrail) -> Result<()> {
+    match &trail.looked[..] {
+        [one] if one.is_question => memory.question(text, &one.at),
+        _ => Ok(()),
     }
 }
 

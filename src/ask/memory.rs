@@ -1,0 +1,288 @@
+//! What is remembered of a project between questions: what its user calls things, and which question a model answered by
+//! asking another one.
+//!
+//! It is a file of the user's, on this machine alone, that is shown and changed by `devk ask memory`. A question that uses it
+//! says so.
+
+use std::collections::BTreeMap;
+use std::io::ErrorKind;
+use std::path::{Path, PathBuf};
+
+use serde::{Deserialize, Serialize};
+
+use crate::error::{Code, Error, Result, suggest};
+use crate::paths::{Paths, refused, write_atomic};
+use crate::shell::quote;
+
+const VERSION: u32 = 1;
+/// A longer name, or more of them, is no help.
+const MOST_CHARS: usize = 200;
+const MOST_ENTRIES: usize = 200;
+
+/// The memory of one project, by its name: worktrees of a repository share it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct AskMemory {
+    file: PathBuf,
+    known: Remembered,
+}
+
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Remembered {
+    version: u32,
+    /// What stands for which object: `the payment service` → `deploy/payments`.
+    #[serde(default)]
+    names: BTreeMap<String, String>,
+    /// Which question is answered as which other one.
+    #[serde(default)]
+    questions: BTreeMap<String, String>,
+}
+
+/// A text as it is understood with what is remembered.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct RememberedText {
+    pub text: String,
+    /// What was replaced, as sentences.
+    pub used: Vec<String>,
+}
+
+impl AskMemory {
+    /// The memory of a project; empty without a file.
+    ///
+    /// # Errors
+    /// [`Code::StateIo`] if the file cannot be read or is damaged.
+    pub fn load(paths: &Paths, project: &str) -> Result<Self> {
+        let file = paths.data.join("ask").join(format!("{project}.json"));
+        let known = match std::fs::read(&file) {
+            Ok(text) => serde_json::from_slice(&text).map_err(|e| damaged(&file, &e))?,
+            Err(e) if e.kind() == ErrorKind::NotFound => Remembered::default(),
+            Err(e) => return Err(refused("read", &file, &e)),
+        };
+        Ok(Self { file, known })
+    }
+
+    /// What is remembered: the phrase or question, and what it stands for.
+    pub fn entries(&self) -> impl Iterator<Item = (&str, &str)> {
+        let Remembered {
+            names, questions, ..
+        } = &self.known;
+        let all = names.iter().chain(questions);
+        all.map(|(said, meant)| (said.as_str(), meant.as_str()))
+    }
+
+    /// Remembers what an object is called.
+    ///
+    /// # Errors
+    /// [`Code::Usage`] if there is no phrase, no object, or too much already; [`Code::StateIo`].
+    pub fn name(&mut self, phrase: &str, object: &str) -> Result<()> {
+        let (phrase, object) = (words(phrase), object.trim());
+        let is_object = object
+            .split('/')
+            .all(|part| !part.is_empty() && part.chars().all(is_of_name))
+            && object.split('/').count() <= 2;
+        if !is_object {
+            let message = format!("`{object}` names no object");
+            return Err(
+                Error::new(Code::Usage, message).hint("name it as `payments` or `deploy/payments`")
+            );
+        }
+        check(&phrase)?;
+        self.known.names.insert(phrase, object.to_owned());
+        self.save()
+    }
+
+    /// Remembers that a question was answered by another one.
+    ///
+    /// # Errors
+    /// As [`Self::name`].
+    pub fn question(&mut self, text: &str, as_question: &str) -> Result<()> {
+        let text = words(text);
+        check(&text)?;
+        self.known
+            .questions
+            .insert(text, as_question.trim().to_owned());
+        self.save()
+    }
+
+    /// Forgets a phrase or a question.
+    ///
+    /// # Errors
+    /// [`Code::Usage`] if it is not known; [`Code::StateIo`].
+    pub fn forget(&mut self, text: &str) -> Result<()> {
+        let text = words(text);
+        let names = self.known.names.remove(&text);
+        if names.or(self.known.questions.remove(&text)).is_some() {
+            return self.save();
+        }
+        let near = suggest(&text, self.entries().map(|(said, _)| said));
+        let error = Error::new(Code::Usage, format!("nothing is remembered of `{text}`"));
+        Err(match near {
+            Some(near) => error.hint(format!("devk ask memory forget {}", quote(near))),
+            None => error.hint("devk ask memory"),
+        })
+    }
+
+    /// The text with what is remembered in the place of what was said; the longest phrases first.
+    pub fn applied(&self, text: &str) -> RememberedText {
+        let Remembered {
+            names, questions, ..
+        } = &self.known;
+        if let Some(meant) = questions.get(&words(text)) {
+            let used = format!("this was answered as `{meant}` before, and is so now");
+            return RememberedText {
+                text: meant.clone(),
+                used: vec![used],
+            };
+        }
+        let mut phrases: Vec<_> = names.iter().collect();
+        phrases.sort_by_key(|(phrase, _)| std::cmp::Reverse(phrase.len()));
+        let mut applied = RememberedText {
+            text: text.to_owned(),
+            used: vec![],
+        };
+        for (phrase, object) in phrases {
+            if let Some(replaced) = replaced(&applied.text, phrase, object) {
+                applied.text = replaced;
+                applied.used.push(format!("`{phrase}` is {object}"));
+            }
+        }
+        applied
+    }
+
+    fn save(&mut self) -> Result<()> {
+        if self.entries().count() > MOST_ENTRIES {
+            let message =
+                format!("more than {MOST_ENTRIES} names and questions are not remembered");
+            return Err(Error::new(Code::Usage, message).hint("devk ask memory"));
+        }
+        self.known.version = VERSION;
+        let text = serde_json::to_vec_pretty(&self.known).map_err(|e| damaged(&self.file, &e))?;
+        write_atomic(&self.file, &text, 0o600)
+    }
+}
+
+/// A text in small letters with single spaces between its words.
+fn words(text: &str) -> String {
+    let text = text.to_lowercase();
+    let text = text.trim().trim_end_matches(['?', '!', '.']);
+    text.split_whitespace().collect::<Vec<_>>().join(" ")
+}
+
+fn is_of_name(c: char) -> bool {
+    c.is_ascii_alphanumeric() || matches!(c, '-' | '.')
+}
+
+fn check(phrase: &str) -> Result<()> {
+    let is_sayable = phrase.chars().any(char::is_alphanumeric)
+        && phrase.chars().count() <= MOST_CHARS
+        && !phrase.contains(char::is_control);
+    match is_sayable {
+        true => Ok(()),
+        false => {
+            let message = format!("a name is a text of 1 to {MOST_CHARS} characters");
+            Err(Error::new(Code::Usage, message)
+                .hint("devk ask memory set \"the payment service\" deploy/payments"))
+        }
+    }
+}
+
+/// The text with an object where it has the words of a phrase, in any letters and with any spaces.
+fn replaced(text: &str, phrase: &str, object: &str) -> Option<String> {
+    let phrase: Vec<_> = phrase.split(' ').collect();
+    let all: Vec<_> = text.split_whitespace().collect();
+    let bare = |word: &str| {
+        let word = word.trim_matches(['?', '!', '.', ',', '"', '`']);
+        word.to_lowercase()
+    };
+    let at = all.windows(phrase.len()).position(|window| {
+        let window = window.iter().map(|word| bare(word));
+        window.eq(phrase.iter().map(|word| (*word).to_owned()))
+    })?;
+    let before = all[..at].iter().copied();
+    let after = all[at + phrase.len()..].iter().copied();
+    let words: Vec<_> = before.chain([object]).chain(after).collect();
+    Some(words.join(" "))
+}
+
+fn damaged(file: &Path, e: &serde_json::Error) -> Error {
+    let message = format!("what `devk ask` remembers is damaged: {e}");
+    let line = u32::try_from(e.line()).ok();
+    Error::new(Code::StateIo, message)
+        .at(file, line)
+        .hint(format!("rm {}", quote(file)))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn memory(dir: &Path) -> AskMemory {
+        AskMemory::load(&Paths::below(dir), "shop").unwrap()
+    }
+
+    #[test]
+    fn a_name_is_kept_used_and_forgotten() {
+        let dir = tempfile::tempdir().unwrap();
+        let mut known = memory(dir.path());
+        known
+            .name("The  Payment service", "deploy/payments")
+            .unwrap();
+        known.name("the service", "svc/front").unwrap();
+        let mut known = memory(dir.path());
+        let applied = known.applied("why is the payment Service not ready?");
+        assert_eq!(applied.text, "why is deploy/payments not ready?");
+        assert_eq!(applied.used, ["`the payment service` is deploy/payments"]);
+        assert_eq!(
+            known.applied("logs of the service").text,
+            "logs of svc/front"
+        );
+        let untouched = known.applied("payments  of the  services");
+        assert_eq!(
+            (untouched.text.as_str(), untouched.used.len()),
+            ("payments  of the  services", 0)
+        );
+        let error = known.forget("the payment servic").unwrap_err();
+        assert!(error.hint.unwrap().contains("'the payment service'"));
+        known.forget("the payment service?").unwrap();
+        assert_eq!(
+            memory(dir.path()).entries().collect::<Vec<_>>(),
+            [("the service", "svc/front")]
+        );
+    }
+
+    #[test]
+    fn a_question_that_was_answered_as_another_one_is_so_again() {
+        let dir = tempfile::tempdir().unwrap();
+        let mut known = memory(dir.path());
+        known
+            .question("Is the shop OK today?", "what is wrong")
+            .unwrap();
+        let applied = known.applied("is the shop ok  today");
+        assert_eq!(applied.text, "what is wrong");
+        assert_eq!(applied.used.len(), 1);
+    }
+
+    #[test]
+    fn what_is_no_name_and_no_object_is_refused_and_a_damaged_file_is_told() {
+        let dir = tempfile::tempdir().unwrap();
+        let mut known = memory(dir.path());
+        for (phrase, object) in [
+            ("", "api"),
+            (" ? ", "api"),
+            ("x", ""),
+            ("x", "a/b/c"),
+            ("x", "a b"),
+            ("x", "--yes\n"),
+            ("x\u{1b}", "api"),
+        ] {
+            let refused = known.name(phrase, object).unwrap_err();
+            assert_eq!(refused.code, Code::Usage, "{phrase:?} {object:?}");
+        }
+        let file = dir.path().join("data/ask/shop.json");
+        assert!(!file.exists());
+        std::fs::create_dir_all(file.parent().unwrap()).unwrap();
+        std::fs::write(&file, "{\"version\": 1, \"nmes\": {}}").unwrap();
+        let error = AskMemory::load(&Paths::below(dir.path()), "shop").unwrap_err();
+        assert_eq!((error.code, error.line), (Code::StateIo, Some(1)));
+    }
+}
