@@ -6,7 +6,8 @@ use std::fs::{DirEntry, File, TryLockError};
 use std::time::{Duration, Instant};
 
 use super::folder::{AuditFolder, unwritable};
-use super::record::{AuditIntent, AuditKind, AuditOutcome, AuditPhase, AuditRecord, AuditResult};
+use super::kind::AuditKind;
+use super::record::{AuditIntent, AuditOutcome, AuditPhase, AuditRecord, AuditResult};
 use super::text::limited;
 use super::user;
 use super::write::{AuditLimits, append};

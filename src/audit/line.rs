@@ -129,7 +129,8 @@ impl<'a> LineParts<'a> {
 
 #[cfg(test)]
 mod tests {
-    use super::super::record::{AuditKind, AuditPhase, AuditResult};
+    use super::super::kind::AuditKind;
+    use super::super::record::{AuditPhase, AuditResult};
     use super::super::text::AuditText;
     use super::*;
 

@@ -17,6 +17,7 @@ use crate::paths::Paths;
 mod act;
 mod csv;
 mod folder;
+mod kind;
 mod line;
 mod read;
 mod record;
@@ -30,9 +31,10 @@ mod write;
 
 pub use act::AuditAct;
 pub use csv::audit_csv;
+pub use kind::AuditKind;
 pub use record::{
-    AuditChannel, AuditCluster, AuditIntent, AuditKind, AuditNote, AuditOrigin, AuditOutcome,
-    AuditPhase, AuditProject, AuditRecord, AuditResult, AuditedPlan, ORIGIN,
+    AuditChannel, AuditCluster, AuditIntent, AuditNote, AuditOrigin, AuditOutcome, AuditPhase,
+    AuditProject, AuditRecord, AuditResult, AuditedPlan, ORIGIN,
 };
 pub use search::{AuditEntry, AuditFound, AuditQuery, AuditState};
 pub use text::AuditText;

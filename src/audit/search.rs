@@ -9,9 +9,10 @@ use serde_json::Value;
 
 use super::act::is_running;
 use super::folder::AuditFolder;
+use super::kind::AuditKind;
 use super::line::{LineHead, LineParts};
 use super::read::LogFile;
-use super::record::{AuditCluster, AuditKind, AuditRecord, AuditResult, time};
+use super::record::{AuditCluster, AuditRecord, AuditResult, time};
 use crate::error::{Result, internal};
 
 /// What became of an act.

@@ -4,9 +4,9 @@ use std::collections::BTreeSet;
 use std::path::PathBuf;
 
 use super::folder::{AuditFolder, name};
+use super::kind::AuditKind;
 use super::line::{GENESIS, LineParts};
 use super::read::{LogFile, LogLine};
-use super::record::AuditKind;
 use super::write::{ChainEnd, lock};
 use crate::error::Result;
 

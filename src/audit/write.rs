@@ -9,8 +9,9 @@ use std::path::Path;
 use std::time::{Duration, Instant};
 
 use super::folder::{AuditFolder, name, private, unwritable};
+use super::kind::AuditKind;
 use super::line::{GENESIS, LineParts, is_hash, seal};
-use super::record::{AuditKind, AuditNote, AuditPhase, AuditRecord};
+use super::record::{AuditNote, AuditPhase, AuditRecord};
 use crate::error::{Code, Error, Result, internal};
 use crate::paths::Lock;
 

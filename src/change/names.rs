@@ -102,3 +102,12 @@ fn is_name(kind: ObjectKind, name: &str, path: &[String], problems: &mut PlanPro
     }
     fits
 }
+impl ObjectName {
+    /// What is done to it: `delete deployment/web in shop`.
+    pub fn deed(&self, verb: &str) -> String {
+        match &self.namespace {
+            Some(namespace) => format!("{verb} {self} in {namespace}"),
+            None => format!("{verb} {self}"),
+        }
+    }
+}

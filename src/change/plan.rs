@@ -382,16 +382,6 @@ impl Serialize for ChangeStep {
     }
 }
 
-impl ObjectName {
-    /// What is done to it: `delete deployment/web in shop`.
-    pub fn deed(&self, verb: &str) -> String {
-        match &self.namespace {
-            Some(namespace) => format!("{verb} {self} in {namespace}"),
-            None => format!("{verb} {self}"),
-        }
-    }
-}
-
 impl std::fmt::Display for ObjectName {
     /// `deployment/web`, with the kind as a command has it.
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {

@@ -167,7 +167,7 @@ mod tests {
 
     fn user(role: Option<AskRole>, yes: Option<AskYes>) -> UserAsk {
         UserAsk {
-            file: "/home/me/.config/devk/config.yaml".into(),
+            file: "/settings/config.yaml".into(),
             role,
             yes,
             contexts: [("team".to_owned(), AskRole::Operator)].into(),
@@ -218,7 +218,7 @@ mod tests {
         assert_eq!((other.role, other.yes), (AskRole::Viewer, None));
         assert_eq!(
             other.how_to_get(AskRole::Operator),
-            "in /home/me/.config/devk/config.yaml: ask: {contexts: {\"prod\": operator}}"
+            "in /settings/config.yaml: ask: {contexts: {\"prod\": operator}}"
         );
     }
 
@@ -231,7 +231,7 @@ mod tests {
         let given = user(None, None).rights(&asked(None, None), None);
         assert_eq!(
             given.how_to_get(AskRole::Admin),
-            "in /home/me/.config/devk/config.yaml: ask: {role: admin}"
+            "in /settings/config.yaml: ask: {role: admin}"
         );
     }
 }

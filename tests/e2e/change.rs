@@ -252,7 +252,10 @@ fn a_change_is_shown_approved_done_and_verified() {
         "deployment.apps/pair-left\n"
     );
 
+    // Of these nothing is left unasked.
+    user(&project, "{role: operator}");
     nothing_hostile_happens(&project);
+    user(&project, "{yes: disruptive}");
     roles_and_yes(&project, &scale, &config);
     project.devk(&["down", "--delete"]).well();
     assert!(!machine.has_namespace("changes-made"));
