@@ -279,10 +279,12 @@ async fn stay(
     ctrl_c: &mut Signal,
 ) -> Result<bool, Errors> {
     let mut answered = true;
-    let (seen, events) = mpsc::unbounded_channel();
+    let (seen, names) = mpsc::unbounded_channel();
     let show = |event: &Event| {
-        // Nobody judges once the view has ended.
-        let _ = seen.send(event.clone());
+        if let Some(name) = score::installed(event) {
+            // Nobody judges once the view has ended.
+            let _ = seen.send(name.to_owned());
+        }
         view.event(event)
     };
     let ended = tokio::select! {
@@ -290,7 +292,7 @@ async fn stay(
             UpHeard::Lost => Err(lost(context, &project.id).into()),
             _ => Ok(false),
         }),
-        () = installed.follow(events, context, project) => Ok(false),
+        () = installed.follow(names, context, project) => Ok(false),
         error = logs::follow_all(context, project), if context.format == Format::Table => Err(error.into()),
         _ = ctrl_c.recv() => Ok(true),
     };

@@ -17,11 +17,7 @@ fn fixed(chart: &Path, config: &CheckConfig, figures: &FixFigures) -> ChartFix {
         let fixer = ChartFixer {
             gatherer,
             chart: &CheckedChart::Folder(chart.to_owned()),
-            judgement: Judgement {
-                config,
-                today: TODAY,
-                baseline: None,
-            },
+            judgement: Judgement::new(config, TODAY),
             figures,
             only: None,
         };
@@ -180,6 +176,16 @@ spec:
           securityContext: {allowPrivilegeEscalation: false, capabilities: {drop: [ALL]}}
 ";
 
+// Parts of [`API`], and what stands in their place.
+const USER: &str = "        runAsUser: 1000\n        runAsNonRoot: true\n";
+const CAPABILITIES: &str = "            capabilities:\n              drop: [ALL]\n";
+const RESOURCES: &str = "          resources:\n            requests:\n              cpu: 100m\n              memory: 300Mi\n            limits:\n              memory: 1Gi\n";
+const SHARED: &str = "          resources: {{- toYaml .Values.resources | nindent 12 }}\n";
+const LIMIT: &str = "            limits:\n              memory: 1Gi\n";
+const READINESS: &str =
+    "          readinessProbe:\n            httpGet: {path: /ready, port: http}\n";
+const LIVENESS: &str = "          livenessProbe:\n            httpGet:\n              path: /ready\n              port: http\n            failureThreshold: 9\n";
+
 /// A rule that is remedied: in the template, what is taken out of it or changed in it.
 struct Remedied {
     rule: &'static str,
@@ -207,26 +213,14 @@ const REMEDIED: &[Remedied] = &[
         "resources.cpu-request",
         &[("              cpu: 100m\n", "")],
     ),
-    remedied(
-        "resources.memory-limit",
-        &[("            limits:\n              memory: 1Gi\n", "")],
-    ),
-    remedied(
-        "resources.memory-request",
-        &[(
-            "          resources:\n            requests:\n              cpu: 100m\n              memory: 300Mi\n            limits:\n              memory: 1Gi\n",
-            "          resources: {{- toYaml .Values.resources | nindent 12 }}\n",
-        )],
-    ),
+    remedied("resources.memory-limit", &[(LIMIT, "")]),
+    remedied("resources.memory-request", &[(RESOURCES, SHARED)]),
     remedied(
         "pod.escalation",
         &[("            allowPrivilegeEscalation: false\n", "")],
     ),
     remedied("pod.non-root", &[("        runAsNonRoot: true\n", "")]),
-    remedied(
-        "pod.drop-capabilities",
-        &[("            capabilities:\n              drop: [ALL]\n", "")],
-    ),
+    remedied("pod.drop-capabilities", &[(CAPABILITIES, "")]),
     remedied(
         "pod.seccomp",
         &[(
@@ -234,20 +228,8 @@ const REMEDIED: &[Remedied] = &[
             "",
         )],
     ),
-    remedied(
-        "probes.readiness",
-        &[(
-            "          readinessProbe:\n            httpGet: {path: /ready, port: http}\n",
-            "",
-        )],
-    ),
-    remedied(
-        "probes.liveness",
-        &[(
-            "          livenessProbe:\n            httpGet:\n              path: /ready\n              port: http\n            failureThreshold: 9\n",
-            "",
-        )],
-    ),
+    remedied("probes.readiness", &[(READINESS, "")]),
+    remedied("probes.liveness", &[(LIVENESS, "")]),
     remedied("probes.same", &[("            failureThreshold: 9\n", "")]),
     remedied(
         "probes.hasty",
@@ -402,22 +384,19 @@ fn what_is_not_certain_is_left_with_the_reason() {
         assert!(API.contains(from), "{from}");
         API.replacen(from, to, 1)
     };
-    let service = "---\napiVersion: v1\nkind: Service\n";
-    let no_service = api(service, "---\napiVersion: v1\nkind: Service\n")
-        .replace("app: api\n  ports", "app: other\n  ports");
-    let no_probes = no_service.replace("          readinessProbe:\n            httpGet: {path: /ready, port: http}\n", "")
-        .replace("          livenessProbe:\n            httpGet:\n              path: /ready\n              port: http\n            failureThreshold: 9\n", "");
-    let root = api("        runAsUser: 1000\n        runAsNonRoot: true\n", "");
-    let resources = "          resources:\n            requests:\n              cpu: 100m\n              memory: 300Mi\n            limits:\n              memory: 1Gi\n";
+    let no_probes = api("app: api\n  ports", "app: other\n  ports")
+        .replace(READINESS, "")
+        .replace(LIVENESS, "");
+    let root = api(USER, "");
     let hidden = api(
-        resources,
+        RESOURCES,
         "          {{- with .Values.limits }}\n          resources: {{- toYaml . | nindent 12 }}\n          {{- end }}\n",
     );
     let cases = [
         (no_probes, "probes.readiness", "no Service"),
         (root.clone(), "pod.non-root", "may run as root"),
         (
-            root.replace("            capabilities:\n              drop: [ALL]\n", ""),
+            root.replace(CAPABILITIES, ""),
             "pod.drop-capabilities",
             "may be root",
         ),
@@ -457,12 +436,7 @@ fn what_is_not_certain_is_left_with_the_reason() {
 /// is meant to do is undone.
 #[test]
 fn a_change_that_changes_something_else_is_undone() {
-    let resources = "          resources:\n            requests:\n              cpu: 100m\n              memory: 300Mi\n            limits:\n              memory: 1Gi\n";
-    let shared = API.replacen(
-        resources,
-        "          resources: {{- toYaml .Values.resources | nindent 12 }}\n",
-        1,
-    );
+    let shared = API.replacen(RESOURCES, SHARED, 1);
     let echo = format!(
         "{shared}---\napiVersion: v1\nkind: ConfigMap\nmetadata:\n  name: {{{{ .Release.Name }}}}-echo\ndata:\n  resources: {{{{ toYaml .Values.resources | quote }}}}\n"
     );
@@ -472,7 +446,7 @@ fn a_change_that_changes_something_else_is_undone() {
 
 #[test]
 fn random_texts_keep_no_change_from_being_made() {
-    let template = API.replacen("            limits:\n              memory: 1Gi\n", "", 1)
+    let template = API.replacen(LIMIT, "", 1)
         + "---\napiVersion: v1\nkind: Secret\nmetadata:\n  name: {{ .Release.Name }}-random\nstringData:\n  key: {{ randAlphaNum 16 }}\n";
     let dir = chart(VALUES, &template);
     let fix = fixed(dir.path(), &CheckConfig::default(), &FixFigures::default());
@@ -487,17 +461,7 @@ fn random_texts_keep_no_change_from_being_made() {
 
 #[test]
 fn a_known_user_lets_capabilities_go() {
-    let template = API
-        .replacen(
-            "        runAsUser: 1000\n        runAsNonRoot: true\n",
-            "",
-            1,
-        )
-        .replacen(
-            "            capabilities:\n              drop: [ALL]\n",
-            "",
-            1,
-        );
+    let template = API.replacen(USER, "", 1).replacen(CAPABILITIES, "", 1);
     let dir = chart(VALUES, &template);
     let figures = FixFigures {
         user: Some(1234),

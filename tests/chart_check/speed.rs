@@ -28,11 +28,7 @@ fn all_rules_look_at_two_hundred_templates() {
     let read = begun.elapsed();
     big.renderings.push(rendering.unwrap());
     let config = all_rules();
-    let judgement = Judgement {
-        config: &config,
-        today: TODAY,
-        baseline: None,
-    };
+    let judgement = Judgement::new(&config, TODAY);
     let begun = Instant::now();
     let report = judge(&big, judgement);
     let judged = begun.elapsed();

@@ -21,16 +21,16 @@ use std::path::{Path, PathBuf};
 use super::facts::ChartFacts;
 use super::finding::ChartFinding;
 use super::gather::{ChartGatherer, CheckedChart};
-use super::judge::{Judgement, judge};
+use super::judge::Judgement;
 use super::report::ChartReport;
 use crate::error::Errors;
-use crate::paths::refused;
+use crate::paths::scratch;
 use crate::place::Origin;
 use crate::release::variant::ChartFile;
 use tempfile::TempDir;
 
 use draft::{ChartTexts, drafted};
-use proof::ChangeProof;
+use proof::{ChangeProof, JudgedChart, Unproven};
 use remedy::{Remedy, remedy};
 use units::{FixUnit, units};
 
@@ -103,7 +103,7 @@ pub struct LeftFinding {
 /// The chart as it is changed so far.
 struct Progress {
     texts: ChartTexts,
-    facts: ChartFacts,
+    chart: JudgedChart,
     /// Rendered once more, as soon as that is asked for.
     again: Option<ChartFacts>,
     kept: Vec<KeptFix>,
@@ -119,18 +119,18 @@ impl ChartFixer<'_> {
     /// # Errors
     /// What keeps the chart from being looked at.
     pub async fn run(&self) -> Result<ChartFix, Errors> {
-        let cache = scratch()?;
-        let facts = self.look(&ChartTexts::new(), cache.path()).await?;
-        let before = judge(&facts, self.judgement);
+        let facts = self.gatherer.facts(self.chart).await?;
         // What is written stands in the place of these texts, and of no others that come meanwhile.
         let original = facts.files.clone();
+        let chart = JudgedChart::of(facts, self.judgement);
+        let before = chart.report.clone();
         let mut progress = Progress {
             texts: ChartTexts::new(),
-            facts,
+            chart,
             again: None,
             kept: vec![],
             refused: BTreeMap::new(),
-            cache,
+            cache: scratch()?,
         };
         let mut at_once = true;
         loop {
@@ -146,13 +146,12 @@ impl ChartFixer<'_> {
                 self.one(&mut progress, unit).await?;
             }
         }
-        let after = judge(&progress.facts, self.judgement);
         Ok(ChartFix {
-            by_hand: self.left(&progress, &before, &after),
+            by_hand: self.left(&progress, &before),
             files: changed(&progress, &original),
             kept: progress.kept,
             before,
-            after,
+            after: progress.chart.report,
         })
     }
 
@@ -166,21 +165,14 @@ impl ChartFixer<'_> {
 
     /// What can be tried. Nothing of a chart that does not render.
     fn open(&self, progress: &Progress) -> Vec<FixUnit> {
-        let report = judge(&progress.facts, self.judgement);
-        let meant = report
-            .findings
-            .iter()
-            .filter(|finding| self.is_meant(finding));
+        let JudgedChart { facts, report, .. } = &progress.chart;
+        let findings = report.findings.iter();
+        let meant = findings.filter(|finding| self.is_meant(finding));
         let remedied = meant.filter_map(|finding| {
-            let found = remedy(
-                finding,
-                &progress.facts,
-                self.judgement.config,
-                self.figures,
-            );
+            let found = remedy(finding, facts, self.judgement.config, self.figures);
             (!matches!(found, Remedy::ByHand(_))).then_some((finding, found))
         });
-        let mut open = units(&progress.facts, remedied);
+        let mut open = units(facts, remedied);
         open.retain(|unit| !progress.refused.contains_key(&unit.key));
         open
     }
@@ -190,7 +182,7 @@ impl ChartFixer<'_> {
         let mut texts = progress.texts.clone();
         let (mut rules, mut targets, mut kept) = (BTreeSet::new(), BTreeSet::new(), vec![]);
         for unit in open {
-            let ways = unit.ways(&progress.facts, &texts);
+            let ways = unit.ways(&progress.chart.facts, &texts);
             if let Some((file, text)) = ways.into_iter().find_map(Result::ok) {
                 texts.insert(file.clone(), text);
                 rules.extend(&unit.rules);
@@ -203,8 +195,8 @@ impl ChartFixer<'_> {
         }
         Ok(
             match self.proven(progress, &texts, &rules, &targets).await? {
-                Ok(facts) => {
-                    progress.keep(texts, facts, kept);
+                Ok(chart) => {
+                    progress.keep(texts, chart, kept);
                     true
                 }
                 Err(_) => false,
@@ -215,7 +207,7 @@ impl ChartFixer<'_> {
     /// Tries the ways of one unit, one after the other, and keeps the first that does what it is meant to do.
     async fn one(&self, progress: &mut Progress, unit: &FixUnit) -> Result<(), Errors> {
         let mut reasons = vec![];
-        for way in unit.ways(&progress.facts, &progress.texts) {
+        for way in unit.ways(&progress.chart.facts, &progress.texts) {
             let (file, text) = match way {
                 Ok(way) => way,
                 Err(reason) => {
@@ -227,8 +219,8 @@ impl ChartFixer<'_> {
             texts.insert(file.clone(), text);
             let proven = self.proven(progress, &texts, &unit.rules, &unit.targets);
             match proven.await? {
-                Ok(facts) => {
-                    progress.keep(texts, facts, vec![unit.kept(file)]);
+                Ok(chart) => {
+                    progress.keep(texts, chart, vec![unit.kept(file)]);
                     return Ok(());
                 }
                 Err(reason) => {
@@ -243,57 +235,47 @@ impl ChartFixer<'_> {
         Ok(())
     }
 
-    /// The facts of the changed chart if the change is proven; else why not.
+    /// The changed chart if the change is proven; else why not.
     async fn proven(
         &self,
         progress: &mut Progress,
         texts: &ChartTexts,
         rules: &BTreeSet<&'static str>,
         targets: &BTreeSet<String>,
-    ) -> Result<Result<ChartFacts, String>, Errors> {
+    ) -> Result<Result<JudgedChart, String>, Errors> {
         let after = self.look(texts, progress.cache.path()).await?;
+        let after = JudgedChart::of(after, self.judgement);
         let check = |again: Option<&ChartFacts>| {
             let proof = ChangeProof {
-                before: &progress.facts,
+                before: &progress.chart,
                 again,
-                judgement: self.judgement,
+                config: self.judgement.config,
                 figures: self.figures,
                 rules,
                 targets,
             };
-            proof.of(&after).map(|_| ())
+            proof.of(&after)
         };
         let mut proven = check(progress.again.as_ref());
-        if proven.is_err() && progress.again.is_none() {
+        if matches!(proven, Err(Unproven::Field(_))) && progress.again.is_none() {
             // Without what was rendered before, what is random is another text.
             let again = self.look(&progress.texts, scratch()?.path()).await?;
             proven = check(Some(&again));
             progress.again = Some(again);
         }
-        Ok(proven.map(|()| after))
+        Ok(proven.map(|()| after).map_err(Unproven::why))
     }
 
-    fn left(
-        &self,
-        progress: &Progress,
-        before: &ChartReport,
-        after: &ChartReport,
-    ) -> Vec<LeftFinding> {
-        let left = after
-            .findings
-            .iter()
-            .filter(|finding| self.is_meant(finding));
+    fn left(&self, progress: &Progress, before: &ChartReport) -> Vec<LeftFinding> {
+        let JudgedChart { facts, report, .. } = &progress.chart;
+        let findings = report.findings.iter();
+        let left = findings.filter(|finding| self.is_meant(finding));
         let left = left.map(|finding| {
-            let found = remedy(
-                finding,
-                &progress.facts,
-                self.judgement.config,
-                self.figures,
-            );
+            let found = remedy(finding, facts, self.judgement.config, self.figures);
             let why = match &found {
                 Remedy::ByHand(why) => why.clone(),
                 _ => {
-                    let unit = units(&progress.facts, [(finding, found)]);
+                    let unit = units(facts, [(finding, found)]);
                     let refused = unit
                         .first()
                         .and_then(|unit| progress.refused.get(&unit.key));
@@ -325,7 +307,7 @@ fn changed(progress: &Progress, original: &[ChartFile]) -> Vec<ChangedText> {
     let changed = progress.texts.iter().map(|(path, after)| {
         let before = original.iter().find(|file| file.path == *path);
         ChangedText {
-            file: progress.facts.folder.join(path),
+            file: progress.chart.facts.folder.join(path),
             before: before.and_then(|file| file.text.clone()),
             after: after.clone(),
         }
@@ -333,14 +315,9 @@ fn changed(progress: &Progress, original: &[ChartFile]) -> Vec<ChangedText> {
     changed.collect()
 }
 
-fn scratch() -> Result<TempDir, Errors> {
-    let folder = tempfile::Builder::new().prefix("devk-").tempdir();
-    Ok(folder.map_err(|e| refused("make", &std::env::temp_dir(), &e))?)
-}
-
 impl Progress {
-    fn keep(&mut self, texts: ChartTexts, facts: ChartFacts, kept: Vec<KeptFix>) {
-        (self.texts, self.facts, self.again) = (texts, facts, None);
+    fn keep(&mut self, texts: ChartTexts, chart: JudgedChart, kept: Vec<KeptFix>) {
+        (self.texts, self.chart, self.again) = (texts, chart, None);
         self.kept.extend(kept);
     }
 }

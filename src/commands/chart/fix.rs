@@ -1,16 +1,15 @@
 //! `devk chart check --fix`: what was remedied, as a diff, and what is left to people.
 
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 use console::style;
 use serde_json::{Value, json};
 
-use super::{ChartFormat, FixOptions, history, place};
+use super::{ChartFormat, FixOptions, history, placed};
 use crate::check::{
     self, ChangedText, ChartFix, ChartFixer, ChartGatherer, CheckedChart, FixFigures, Judgement,
 };
 use crate::commands::Context;
-use crate::config::ReleaseSource;
 use crate::environment::Environment;
 use crate::error::{Code, Error, Errors, Exit};
 use crate::ui;
@@ -70,7 +69,7 @@ pub(super) async fn all_committed(charts: &[CheckedChart<'_>]) -> Result<(), Err
     let environment = Environment::of_process();
     let mut errors = vec![];
     for chart in charts {
-        if let Some(folder) = folder(chart)
+        if let Some(folder) = chart.folder()
             && let Err(error) = check::is_committed(folder, &environment).await
         {
             errors.push(error);
@@ -79,21 +78,11 @@ pub(super) async fn all_committed(charts: &[CheckedChart<'_>]) -> Result<(), Err
     Errors::unless_empty(errors, ())
 }
 
-fn folder<'a>(chart: &'a CheckedChart<'_>) -> Option<&'a PathBuf> {
-    match chart {
-        CheckedChart::Folder(folder) => Some(folder),
-        CheckedChart::Release(_, release) => match &release.source {
-            ReleaseSource::Chart(folder) => Some(folder),
-            ReleaseSource::Manifests(_) | ReleaseSource::Kustomize(_) => None,
-        },
-    }
-}
-
 /// The files of all charts; where two releases have the same chart, the changes of both have to be the same.
 fn files_of(charts: &[CheckedChart<'_>], fixes: &[ChartFix]) -> Result<Vec<ChangedText>, Errors> {
-    let mut of_folders: Vec<(&PathBuf, &[ChangedText])> = vec![];
+    let mut of_folders: Vec<(&Path, &[ChangedText])> = vec![];
     for (chart, fix) in charts.iter().zip(fixes) {
-        let Some(folder) = folder(chart) else {
+        let Some(folder) = chart.folder() else {
             continue;
         };
         match of_folders.iter().find(|(known, _)| *known == folder) {
@@ -115,8 +104,9 @@ fn files_of(charts: &[CheckedChart<'_>], fixes: &[ChartFix]) -> Result<Vec<Chang
 /// A home that cannot be written is told, and undoes no change.
 fn remember(context: &Context, chart: &CheckedChart<'_>, fix: &ChartFix) {
     let now = jiff::Timestamp::now();
+    let mut history = history::of(context, chart);
     for report in [&fix.before, &fix.after] {
-        if let Err(error) = history::of(context, chart).add(report, now) {
+        if let Err(error) = history.add(report, now) {
             ui::err(&ui::plain::error(&error));
         }
     }
@@ -188,22 +178,14 @@ fn text(fixes: &[ChartFix], dir: &Path, options: FixOptions) -> String {
             text += "by hand:\n";
         }
         for left in &fix.by_hand {
-            let object = left.object.iter().map(|object| format!("{object}: "));
-            let object: String = object.collect();
-            let origin = match options.dry_run {
+            let place = match options.dry_run {
                 true => &left.place_before,
                 false => &left.place,
             };
-            let place = origin.iter().map(|origin| place(origin, dir) + ": ");
-            let place: String = place.collect();
-            text += &format!(
-                "  {:<28}{}{object}{}\n    {} {}\n",
-                left.rule,
-                style(place).dim(),
-                left.message,
-                style("→").cyan(),
-                left.why
-            );
+            let object = left.object.as_deref();
+            let what = placed(place.as_ref(), object, &left.message, dir);
+            let (rule, why, arrow) = (left.rule, &left.why, style("→").cyan());
+            text += &format!("  {rule:<28}{what}\n    {arrow} {why}\n");
         }
         text
     };

@@ -1,7 +1,7 @@
 //! Whether the score of a chart fell with what `up` has just installed: one line, after the session has done its work.
 //!
-//! Only a release that was installed, upgraded or edited since it was judged is judged, by the rendering that `up` made, which
-//! comes from the cache. An `up` with nothing to do judges nothing.
+//! Only a release that was installed, upgraded or edited since it was judged is judged, by a rendering that the plan of `up` has
+//! made, too, so that most often it comes from the cache. An `up` with nothing to do judges nothing.
 
 use std::collections::BTreeSet;
 use std::path::PathBuf;
@@ -10,11 +10,11 @@ use std::time::{Duration, Instant};
 use jiff::Timestamp;
 use tokio::sync::mpsc::UnboundedReceiver;
 
-use crate::check::{self, ChartGatherer, ChartHistory, HistoryEntry, Judgement};
+use crate::check::{self, ChartGatherer, ChartHistory, ChartReport, Judgement};
 use crate::commands::Context;
-use crate::config::{self, Project, ReleaseConfig, ReleaseSource};
+use crate::config::{self, Project, ReleaseConfig};
 use crate::environment::Environment;
-use crate::error::Errors;
+use crate::error::Result;
 use crate::inventory::last_edit;
 use crate::ui::event::{Event, Status};
 use crate::ui::{self, Format};
@@ -31,18 +31,14 @@ pub(super) struct InstalledReleases(BTreeSet<String>);
 
 impl InstalledReleases {
     pub(super) fn see(&mut self, event: &Event) {
-        let name = event.step.strip_prefix(APPLY);
-        if let Some(name) = name.filter(|_| event.status == Status::Done) {
-            self.0.insert(name.to_owned());
-        }
+        self.0.extend(installed(event).map(str::to_owned));
     }
 
     /// Also those whose files were edited since they were judged: the session brings what is saved live by itself, with no
     /// client that sees it.
     pub(super) fn see_edits(&mut self, context: &Context, project: &Project) {
         for release in &project.releases {
-            let history = ChartHistory::of_installed(&context.paths, project, release);
-            if let Some(judged) = history.checked_at()
+            if let Some(judged) = ChartHistory::installed_at(&context.paths, project, release)
                 && edited(project, release).is_some_and(|edited| edited > judged)
             {
                 self.0.insert(release.name.clone());
@@ -50,15 +46,15 @@ impl InstalledReleases {
         }
     }
 
-    /// Judges what is installed from now on, as long as there are events.
+    /// Judges what is installed from now on, by the names of the releases, as long as they may come.
     pub(super) async fn follow(
         mut self,
-        mut events: UnboundedReceiver<Event>,
+        mut names: UnboundedReceiver<String>,
         context: &Context,
         project: &Project,
     ) {
-        while let Some(event) = events.recv().await {
-            self.see(&event);
+        while let Some(name) = names.recv().await {
+            self.0.insert(name);
             self.judge(context, project).await;
         }
     }
@@ -66,71 +62,68 @@ impl InstalledReleases {
     /// Judges them, and tells people of each whose score fell; programs ask `devk doctor`. What keeps a chart from being judged is told by
     /// `devk chart check`, and changes nothing for an `up`.
     pub(super) async fn judge(&mut self, context: &Context, project: &Project) {
-        for name in std::mem::take(&mut self.0) {
+        let names = std::mem::take(&mut self.0);
+        if names.is_empty() {
+            return;
+        }
+        let environment = Environment::of_process();
+        let Ok(config) = config::project_constraints(project) else {
+            return;
+        };
+        let Ok(gatherer) = ChartGatherer::new(None, &context.paths, &environment).await else {
+            return;
+        };
+        let judgement = Judgement::new(&config, jiff::Zoned::now().date());
+        for name in names {
             let mut releases = project.releases.iter();
             if let Some(release) = releases.find(|release| release.name == name)
-                && let Ok(Some(line)) = judged(context, project, release).await
-                && context.format == Format::Table
+                && let Ok(facts) = gatherer.as_installed(project, release).await
             {
-                ui::err(&line);
+                let report = check::judge(&facts, judgement);
+                let history = ChartHistory::of_installed(&context.paths, project, release);
+                if let Ok(Some(line)) = added(&name, &report, history)
+                    && context.format == Format::Table
+                {
+                    ui::err(&line);
+                }
             }
         }
     }
 }
 
+/// The name of the release that an event says was installed.
+pub(super) fn installed(event: &Event) -> Option<&str> {
+    let name = event.step.strip_prefix(APPLY);
+    name.filter(|_| event.status == Status::Done)
+}
+
 /// When the chart, its values or devk.yaml were edited last.
 fn edited(project: &Project, release: &ReleaseConfig) -> Option<Timestamp> {
-    let chart = match &release.source {
-        ReleaseSource::Chart(folder) => last_edit(folder, Instant::now() + PATIENCE),
-        ReleaseSource::Manifests(_) | ReleaseSource::Kustomize(_) => None,
-    };
+    let chart = release.source.chart();
+    let chart = chart.and_then(|folder| last_edit(folder, Instant::now() + PATIENCE));
     let files = release.values.iter().chain([&project.file]);
     let modified = |file: &PathBuf| std::fs::metadata(file).ok()?.modified().ok();
     let files = files.filter_map(|file| Timestamp::try_from(modified(file)?).ok());
     chart.into_iter().chain(files).max()
 }
 
-/// The line, if the score fell since `up` installed the release before.
-async fn judged(
-    context: &Context,
-    project: &Project,
-    release: &ReleaseConfig,
-) -> Result<Option<String>, Errors> {
-    let team = config::team_constraints(&project.root)?;
-    let config = project.check.clone().over(team);
-    let environment = Environment::of_process();
-    let gatherer = ChartGatherer::new(None, &context.paths, &environment).await?;
-    let facts = gatherer.as_installed(project, release).await?;
-    let judgement = Judgement {
-        config: &config,
-        today: jiff::Zoned::now().date(),
-        baseline: None,
-    };
-    let report = check::judge(&facts, judgement);
-    let mut history = ChartHistory::of_installed(&context.paths, project, release);
-    let is_new = history.add(&report, jiff::Timestamp::now())?;
-    Ok(told(&release.name, &history.entries).filter(|_| is_new))
+/// Adds a check to the history of what `up` has installed. The line, if it is a new one and the score fell with it.
+fn added(release: &str, report: &ChartReport, mut history: ChartHistory) -> Result<Option<String>> {
+    let is_new = history.add(report, Timestamp::now())?;
+    Ok(told(release, &history).filter(|_| is_new))
 }
 
-fn told(release: &str, entries: &[HistoryEntry]) -> Option<String> {
-    let [.., before, last] = entries else {
-        return None;
-    };
-    let new: BTreeSet<_> = last
-        .findings
-        .iter()
-        .filter(|(found, _)| !before.findings.contains_key(*found))
-        .map(|(_, rule)| rule.as_str())
-        .collect();
+fn told(release: &str, history: &ChartHistory) -> Option<String> {
+    let fall = history.fall()?;
+    let (last, change) = history.changes().pop()?;
+    let new: BTreeSet<_> = change.new.iter().map(String::as_str).collect();
     let new: Vec<_> = new.into_iter().collect();
-    (last.score < before.score).then(|| {
-        format!(
-            "the score of the chart of `{release}` fell from {} to {} with this change ({}): devk chart check {release}\n",
-            before.score,
-            last.score,
-            new.join(", ")
-        )
-    })
+    Some(format!(
+        "the score of the chart of `{release}` fell from {} to {} with this change ({}): devk chart check {release}\n",
+        last.score + fall,
+        last.score,
+        new.join(", ")
+    ))
 }
 
 #[cfg(test)]
@@ -138,6 +131,8 @@ mod tests {
     use std::collections::BTreeMap;
 
     use super::*;
+    use crate::check::HistoryEntry;
+    use crate::paths::Paths;
     use crate::ui::event::Reporter;
 
     fn entry(score: u8, rules: &[&str]) -> HistoryEntry {
@@ -156,21 +151,25 @@ mod tests {
         }
     }
 
+    fn line(entries: &[HistoryEntry]) -> Option<String> {
+        let dir = tempfile::tempdir().unwrap();
+        let mut history = ChartHistory::open(&Paths::all_at(dir.path()), dir.path(), "shop");
+        history.entries = entries.to_vec();
+        told("shop", &history)
+    }
+
     #[test]
     fn a_fall_is_one_line_with_the_rules_that_are_new() {
-        let line = told(
-            "shop",
-            &[
-                entry(95, &["docs.notes"]),
-                entry(88, &["docs.notes", "resources.memory-limit"]),
-            ],
-        );
+        let fallen = line(&[
+            entry(95, &["docs.notes"]),
+            entry(88, &["docs.notes", "resources.memory-limit"]),
+        ]);
         assert_eq!(
-            line.unwrap(),
+            fallen.unwrap(),
             "the score of the chart of `shop` fell from 95 to 88 with this change (resources.memory-limit): devk chart check shop\n"
         );
-        assert_eq!(told("shop", &[entry(88, &[]), entry(95, &[])]), None);
-        assert_eq!(told("shop", &[entry(88, &[])]), None);
+        assert_eq!(line(&[entry(88, &[]), entry(95, &[])]), None);
+        assert_eq!(line(&[entry(88, &[])]), None);
     }
 
     #[test]
