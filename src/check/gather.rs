@@ -19,6 +19,7 @@ use crate::init::DemandedValues;
 use crate::observe::PreparedRelease;
 use crate::paths::{Paths, scratch};
 use crate::release::capabilities::Capabilities;
+use crate::release::chart::share_dependencies;
 use crate::release::helm::Helm;
 use crate::release::record::installed_manifests;
 use crate::release::variant::{chart_files, chart_release};
@@ -38,7 +39,7 @@ const COMMON_APIS: [&str; 6] = [
 ];
 
 /// What is to be looked at.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub enum CheckedChart<'a> {
     /// A release of a project, with the values of devk.yaml.
     Release(&'a Project, &'a ReleaseConfig),
@@ -106,6 +107,14 @@ impl<'a> ChartGatherer<'a> {
             cache: cache.to_owned(),
             ..self.paths.clone()
         }
+    }
+
+    /// Lets another cache have what helm has fetched.
+    ///
+    /// # Errors
+    /// [`Code::StateIo`].
+    pub(super) fn share_dependencies(&self, cache: &Path) -> Result<()> {
+        share_dependencies(&self.paths.cache, cache)
     }
 
     /// The facts of one chart. That it does not render is a fact.

@@ -118,6 +118,61 @@ fn a_fix_writes_only_where_git_could_bring_the_files_back() {
     );
 }
 
+/// One release prints a sum over the template, so that no change of it leaves the rest of that release as it was.
+#[test]
+fn a_fix_of_a_shared_chart_is_proven_for_every_release() {
+    let shop = Shop::new();
+    shop.write(
+        "shop/templates/sum.yaml",
+        "{{- if .Values.sum }}\napiVersion: v1\nkind: ConfigMap\nmetadata: {name: {{ .Release.Name }}-sum}\ndata:\n  sum: {{ include (print $.Template.BasePath \"/deployment.yaml\") . | sha256sum }}\n{{- end }}\n",
+    );
+    let with = |second: &str| {
+        shop.write(
+            "devk.yaml",
+            &format!("name: pair\ncluster: {{provider: kind, name: there-is-none}}\nreleases:\n  - {{name: one, chart: ./shop}}\n  - {{name: two, chart: ./shop{second}}}\n"),
+        );
+    };
+    with("");
+    let shown = shop.devk(&["check", "--fix", "--dry-run"]);
+    for said in [
+        "ladder of the release `one`: 40 → ",
+        "ladder of the release `two`: 40 → ",
+        "each change is proven for all of them: `one`, `two`",
+    ] {
+        says(&shown, said);
+    }
+    assert_eq!(
+        text(&shown).matches("+++ b/").count(),
+        1,
+        "one diff for both"
+    );
+    with(", set: {sum: true}");
+    let refused = shop.devk(&["check", "one", "--fix", "--dry-run"]);
+    says(&refused, "nothing can be remedied without you");
+    says(
+        &refused,
+        "for the release `two`, it changes `data.sum` of ConfigMap/two-sum, too",
+    );
+}
+
+#[test]
+fn a_file_behind_a_link_that_leads_out_of_the_chart_is_left_as_it_is() {
+    let shop = Shop::new();
+    let at = |path: &str| shop.0.path().join(path);
+    std::fs::create_dir(at("shared")).unwrap();
+    let (template, shared) = ("shop/templates/deployment.yaml", "shared/deployment.yaml");
+    std::fs::rename(at(template), at(shared)).unwrap();
+    std::os::unix::fs::symlink(at(shared), at(template)).unwrap();
+    let before = shop.read(shared);
+    let left = shop.devk(&["check", "shop", "--fix", "--allow-dirty"]);
+    says(
+        &left,
+        "a symbolic link leads from `templates/deployment.yaml` out of the chart",
+    );
+    says(&left, "nothing can be remedied without you");
+    assert_eq!(shop.read(shared), before);
+}
+
 #[test]
 fn a_constraint_is_shown_before_it_is_written() {
     let shop = Shop::new();

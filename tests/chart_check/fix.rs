@@ -5,21 +5,23 @@ use std::collections::BTreeSet;
 use std::fmt::Write as _;
 use std::path::Path;
 
-use devk::check::{ChartFix, ChartFixer, CheckedChart, FixFigures, Judgement, rules};
+use devk::check::{ChartFix, ChartFixer, CheckedChart, FixFigures, FrozenFiles, Judgement, rules};
 use devk::config::CheckConfig;
 
 use super::case::{Case, TODAY, all_rules, facts, folder, with_gatherer};
 use super::cases::CASES;
 
 /// What `--fix` makes of a chart.
-fn fixed(chart: &Path, config: &CheckConfig, figures: &FixFigures) -> ChartFix {
+pub(crate) fn fixed(chart: &Path, config: &CheckConfig, figures: &FixFigures) -> ChartFix {
     with_gatherer(async |gatherer| {
         let fixer = ChartFixer {
             gatherer,
-            chart: &CheckedChart::Folder(chart.to_owned()),
+            charts: &[CheckedChart::Folder(chart.to_owned())],
+            others: &[],
             judgement: Judgement::new(config, TODAY),
             figures,
             only: None,
+            frozen: &FrozenFiles::new(),
         };
         fixer.run().await.unwrap()
     })
@@ -328,13 +330,13 @@ impl Remedied {
         let found = |report: &devk::check::ChartReport| {
             report.findings.iter().any(|f| f.rule.id == self.rule)
         };
-        assert!(found(&fix.before), "{}: not found", self.rule);
-        let left: Vec<_> = fix
+        assert!(found(&fix.charts[0].before), "{}: not found", self.rule);
+        let left: Vec<_> = fix.charts[0]
             .by_hand
             .iter()
             .map(|left| (left.rule, &left.why))
             .collect();
-        assert!(!found(&fix.after), "{}: {left:?}", self.rule);
+        assert!(!found(&fix.charts[0].after), "{}: {left:?}", self.rule);
         assert_eq!(
             fix.kept
                 .iter()
@@ -372,7 +374,7 @@ fn each_remedy_changes_the_text_that_it_is_meant_to_change() {
 fn left(values: &str, template: &str, rule: &str) -> String {
     let dir = chart(values, template);
     let fix = fixed(dir.path(), &only(&[rule]), &FixFigures::default());
-    let left = fix.by_hand.iter().find(|left| left.rule == rule);
+    let left = fix.charts[0].by_hand.iter().find(|left| left.rule == rule);
     left.unwrap_or_else(|| panic!("{rule}: {:?}", fix.kept))
         .why
         .clone()
@@ -455,7 +457,7 @@ fn random_texts_keep_no_change_from_being_made() {
             .iter()
             .any(|kept| kept.rules.contains(&"resources.memory-limit")),
         "{:?}",
-        fix.by_hand
+        fix.charts[0].by_hand
     );
 }
 
@@ -517,9 +519,9 @@ fn no_chart_comes_out_worse() {
                             .map(|f| f.fingerprint())
                             .collect::<BTreeSet<_>>()
                     };
-                    let is_worse = fix.after.score < fix.before.score
-                        || !of(&fix.after).is_subset(&of(&fix.before));
-                    let renders = fix.after.renderings == fix.before.renderings;
+                    let is_worse = fix.charts[0].after.score < fix.charts[0].before.score
+                        || !of(&fix.charts[0].after).is_subset(&of(&fix.charts[0].before));
+                    let renders = fix.charts[0].after.renderings == fix.charts[0].before.renderings;
                     if is_worse || !renders {
                         wrong.lock().unwrap().push(*rule);
                     }

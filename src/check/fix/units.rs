@@ -33,7 +33,7 @@ pub(super) struct FixUnit {
 }
 
 /// A file of the chart with its new text, or why there is none.
-type Way = Result<(PathBuf, String), String>;
+pub(super) type Way = Result<(PathBuf, String), String>;
 
 pub(super) fn units<'f>(
     facts: &ChartFacts,

@@ -79,15 +79,19 @@ pub async fn guide(
         if !options.dry_run && !options.allow_dirty {
             fix::all_committed(std::slice::from_ref(chart)).await?;
         }
+        let charts = std::slice::from_ref(chart);
         let fixer = ChartFixer {
             gatherer: &gatherer,
-            chart,
+            charts,
+            others: &fix::others(charts),
             judgement: Judgement::new(&then, today),
             figures: &effects.figures,
             only: Some(&effects.rules),
+            frozen: &fix::frozen(charts, options.allow_dirty).await?,
         };
         let fixed = fixer.run().await?;
-        score = Some((fixed.before.score, fixed.after.score));
+        let scores = fixed.charts.first();
+        score = scores.map(|fixed| (fixed.before.score, fixed.after.score));
         changes.extend(fixed.files);
     }
     write(
