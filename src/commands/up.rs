@@ -157,7 +157,6 @@ pub async fn run(
     recording.settled(&outcome);
     let printed = summary(context.format, &outcome);
     installed.see_edits(context, &project);
-    installed.judge(context, &project).await;
     match options.lifetime {
         Lifetime::Attached if printed.is_ok() => {
             if context.format == Format::Table {
@@ -175,6 +174,11 @@ pub async fn run(
             leave(context, &project.id, connection, &mut view, &mut ctrl_c).await?;
         }
     }
+    let environment = Environment::of_process();
+    let stopped = ctrl_c.recv();
+    installed
+        .judge_in_passing(context, &project, &environment, stopped)
+        .await;
     ui::even_unread(printed)?;
     Ok(if outcome.ready {
         Exit::Ok
