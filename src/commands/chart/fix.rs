@@ -23,6 +23,7 @@ use crate::ui;
 /// charts from being looked at or written.
 pub(super) async fn run(
     context: &Context,
+    project: Option<&Project>,
     charts: &[CheckedChart<'_>],
     gatherer: &ChartGatherer<'_>,
     judgement: Judgement<'_>,
@@ -39,7 +40,7 @@ pub(super) async fn run(
     let figures = FixFigures::default();
     let mut fixes = vec![];
     for charts in by_folder(charts) {
-        let others = others(&charts);
+        let others = others(project, &charts);
         let fixer = ChartFixer {
             gatherer,
             charts: &charts,
@@ -108,11 +109,13 @@ fn shares(one: &CheckedChart<'_>, other: &CheckedChart<'_>) -> bool {
 }
 
 /// The other releases of the project with the same chart: a change of it is one for them, too.
-pub(super) fn others<'a>(charts: &[CheckedChart<'a>]) -> Vec<CheckedChart<'a>> {
-    let Some(first @ CheckedChart::Release(project, _)) = charts.first() else {
+pub(super) fn others<'a>(
+    project: Option<&'a Project>,
+    charts: &[CheckedChart<'a>],
+) -> Vec<CheckedChart<'a>> {
+    let (Some(project), Some(first)) = (project, charts.first()) else {
         return vec![];
     };
-    let project: &'a Project = project;
     let is_named = |name: &str| {
         charts
             .iter()

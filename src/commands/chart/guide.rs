@@ -83,7 +83,7 @@ pub async fn guide(
         let fixer = ChartFixer {
             gatherer: &gatherer,
             charts,
-            others: &fix::others(charts),
+            others: &fix::others(project.as_ref(), charts),
             judgement: Judgement::new(&then, today),
             figures: &effects.figures,
             only: Some(&effects.rules),

@@ -81,7 +81,8 @@ pub async fn check(
         ..Judgement::new(&config, jiff::Zoned::now().date())
     };
     if let Some(fix) = options.fix {
-        return fix::run(context, &charts, &gatherer, judgement, fix, format).await;
+        let project = project.as_ref();
+        return fix::run(context, project, &charts, &gatherer, judgement, fix, format).await;
     }
     let (mut reports, mut falls) = (vec![], vec![]);
     for chart in &charts {
