@@ -5,13 +5,16 @@ use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use tempfile::TempDir;
+use tempfile::{NamedTempFile, TempDir};
 
 use crate::error::{Code, Error, Result};
 use crate::shell::quote;
 
 /// How often devk tries again to take a lock that another process holds.
 const LOCK_INTERVAL: Duration = Duration::from_millis(50);
+
+/// The mode of files that devk makes for people.
+const NEW_FILE_MODE: u32 = 0o644;
 
 /// How often devk removes a folder that another process writes to meanwhile.
 const MAX_REMOVALS: u32 = 5;
@@ -84,8 +87,7 @@ impl Paths {
         if self.project(id).exists() {
             return Ok((self.clone(), None));
         }
-        let folder = tempfile::Builder::new().prefix("devk-").tempdir();
-        let folder = folder.map_err(|e| refused("make", &std::env::temp_dir(), &e))?;
+        let folder = scratch()?;
         let paths = Self {
             cache: folder.path().join("cache"),
             scratch: Some(folder.path().to_owned()),
@@ -98,6 +100,15 @@ impl Paths {
     pub fn cluster(&self, folder: &str) -> PathBuf {
         self.state.join("clusters").join(folder)
     }
+}
+
+/// A folder that goes with the value that stands for it, for what nobody needs afterwards.
+///
+/// # Errors
+/// [`Code::StateIo`].
+pub fn scratch() -> Result<TempDir> {
+    let folder = tempfile::Builder::new().prefix("devk-").tempdir();
+    folder.map_err(|e| refused("make", &std::env::temp_dir(), &e))
 }
 
 fn base(variable: &str, fallback: &str) -> Result<PathBuf> {
@@ -275,14 +286,28 @@ pub fn remove_file(file: &Path) -> Result<()> {
 /// # Errors
 /// [`Code::StateIo`] naming the file.
 pub fn write_atomic(file: &Path, content: &[u8], mode: u32) -> Result<()> {
-    write_and_rename(file, content, mode).map_err(|e| refused("write", file, &e))
+    let write = || {
+        write_beside(file, content, mode)?.persist(file)?;
+        #[cfg(unix)]
+        File::open(folder_of(file))?.sync_all()?;
+        Ok(())
+    };
+    write().map_err(|e: std::io::Error| refused("write", file, &e))
 }
 
-fn write_and_rename(file: &Path, content: &[u8], mode: u32) -> std::io::Result<()> {
+fn folder_of(file: &Path) -> &Path {
+    file.parent().unwrap_or(Path::new("."))
+}
+
+/// The first half of [`write_atomic`]: a temporary file beside the file, which takes its place once it is persisted there.
+///
+/// # Errors
+/// The error of the system.
+pub fn write_beside(file: &Path, content: &[u8], mode: u32) -> std::io::Result<NamedTempFile> {
     use std::io::Write;
-    let dir = file.parent().unwrap_or(Path::new("."));
+    let dir = folder_of(file);
     std::fs::create_dir_all(dir)?;
-    let mut temp = tempfile::NamedTempFile::new_in(dir)?;
+    let mut temp = NamedTempFile::new_in(dir)?;
     temp.write_all(content)?;
     #[cfg(unix)]
     {
@@ -291,10 +316,16 @@ fn write_and_rename(file: &Path, content: &[u8], mode: u32) -> std::io::Result<(
             .set_permissions(std::fs::Permissions::from_mode(mode))?;
     }
     temp.as_file().sync_all()?;
-    temp.persist(file)?;
+    Ok(temp)
+}
+
+/// The mode of a file, which its next text keeps; of one that is not there what is usual.
+pub fn mode_of(file: &Path) -> u32 {
     #[cfg(unix)]
-    File::open(dir)?.sync_all()?;
-    Ok(())
+    if let Ok(meta) = std::fs::metadata(file) {
+        return std::os::unix::fs::PermissionsExt::mode(&meta.permissions()) & 0o7777;
+    }
+    NEW_FILE_MODE
 }
 
 #[cfg(test)]

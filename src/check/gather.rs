@@ -12,13 +12,14 @@ use super::facts::{ChartFacts, InstalledObject, RenderFailure, RenderingUse};
 use super::matrix::{self, ValueSet};
 use super::sources::{DraftedProject, DraftedRelease, NAMESPACE, access, nobodys};
 use crate::cluster::Access;
-use crate::config::{Project, ReleaseConfig, ReleaseSource, label};
+use crate::config::{Project, ReleaseConfig, label};
 use crate::environment::Environment;
 use crate::error::{Code, Error, Errors, Result};
 use crate::init::DemandedValues;
 use crate::observe::PreparedRelease;
-use crate::paths::Paths;
+use crate::paths::{Paths, scratch};
 use crate::release::capabilities::Capabilities;
+use crate::release::chart::share_dependencies;
 use crate::release::helm::Helm;
 use crate::release::record::installed_manifests;
 use crate::release::variant::{chart_files, chart_release};
@@ -38,12 +39,22 @@ const COMMON_APIS: [&str; 6] = [
 ];
 
 /// What is to be looked at.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub enum CheckedChart<'a> {
     /// A release of a project, with the values of devk.yaml.
     Release(&'a Project, &'a ReleaseConfig),
     /// The folder of a chart, with its own values.
     Folder(PathBuf),
+}
+
+impl CheckedChart<'_> {
+    /// The chart's folder; None if the release is made of other files.
+    pub fn folder(&self) -> Option<&Path> {
+        match self {
+            Self::Release(_, release) => release.source.chart(),
+            Self::Folder(folder) => Some(folder),
+        }
+    }
 }
 
 /// Looks at charts.
@@ -79,7 +90,7 @@ impl<'a> ChartGatherer<'a> {
         })
     }
 
-    /// The same for other files of the charts, with a cache of its own.
+    /// The same with other folders of devk, and for other files of the charts.
     pub(super) fn anew<'b>(&'b self, paths: &'b Paths) -> ChartGatherer<'b> {
         ChartGatherer {
             helm: self.helm.clone(),
@@ -98,6 +109,14 @@ impl<'a> ChartGatherer<'a> {
         }
     }
 
+    /// Lets another cache have what helm has fetched.
+    ///
+    /// # Errors
+    /// [`Code::StateIo`].
+    pub(super) fn share_dependencies(&self, cache: &Path) -> Result<()> {
+        share_dependencies(&self.paths.cache, cache)
+    }
+
     /// The facts of one chart. That it does not render is a fact.
     ///
     /// # Errors
@@ -109,7 +128,8 @@ impl<'a> ChartGatherer<'a> {
         }
     }
 
-    /// The facts of a release by the one rendering that `devk up` installs; after an `up` that comes from the cache.
+    /// The facts of a release by one rendering, with stand-ins for ports and image tags. The plan of `devk up` makes it first,
+    /// so that after an `up` it comes from the cache, unless a bridge or the cluster's kinds make it another one.
     ///
     /// # Errors
     /// As [`Self::facts`].
@@ -146,14 +166,12 @@ impl<'a> ChartGatherer<'a> {
         project: &Project,
         release: &ReleaseConfig,
     ) -> Result<(ChartFacts, Option<(DraftedRelease, Value)>), Errors> {
-        let (folder, files) = match &release.source {
-            ReleaseSource::Chart(folder) => (folder.clone(), chart_files(folder)?),
+        let (folder, files) = match release.source.chart() {
+            Some(folder) => (folder, chart_files(folder)?),
             // The files are no chart's, and devk's own chart has nothing to judge.
-            ReleaseSource::Manifests(_) | ReleaseSource::Kustomize(_) => {
-                (project.root.clone(), vec![])
-            }
+            None => (&*project.root, vec![]),
         };
-        let mut facts = ChartFacts::new(&release.name, &project.id, &folder, files);
+        let mut facts = ChartFacts::new(&release.name, &project.id, folder, files);
         facts.origin = release.origin.clone();
         facts.replaces_jobs = release.replace_jobs;
         match self.drafted(project, release).await {
@@ -217,9 +235,7 @@ impl<'a> ChartGatherer<'a> {
         if facts.is_library() {
             return Ok(facts);
         }
-        let scratch = tempfile::Builder::new().prefix("devk-").tempdir();
-        let scratch =
-            scratch.map_err(|e| crate::paths::refused("make", &std::env::temp_dir(), &e))?;
+        let scratch = scratch()?;
         let paths = Paths {
             scratch: Some(scratch.path().to_owned()),
             ..self.paths.clone()
@@ -238,14 +254,7 @@ impl<'a> ChartGatherer<'a> {
                 return Ok(facts);
             }
         };
-        let gatherer = ChartGatherer {
-            helm: self.helm.clone(),
-            paths: &paths,
-            environment: self.environment,
-            cluster: None,
-            all: OnceCell::new(),
-        };
-        gatherer.by_demand(&mut facts, prepared).await?;
+        self.anew(&paths).by_demand(&mut facts, prepared).await?;
         Ok(facts)
     }
 

@@ -9,6 +9,7 @@ use serde_json::Value;
 use super::facts::{ChartFacts, RenderingUse};
 use super::fix::FixFigures;
 use super::report::ChartReport;
+use super::teach::names;
 use super::view::list;
 use crate::config::{CheckConfig, did_you_mean};
 use crate::error::{Code, Error, Result};
@@ -365,10 +366,8 @@ pub fn answered(id: &str, answer: &str) -> Result<GuideEffect> {
     Ok(match &row.effect {
         Effect::Sentence(sentence) => GuideEffect::Teach(vec![sentence.replace("{}", answer)]),
         Effect::Each(sentence) => {
-            let names = answer
-                .split([' ', ','])
-                .filter(|name| !name.is_empty() && *name != "and");
-            GuideEffect::Teach(names.map(|name| sentence.replace("{}", name)).collect())
+            let names = names(answer).into_iter();
+            GuideEffect::Teach(names.map(|name| sentence.replace("{}", &name)).collect())
         }
         Effect::Figure(figure, rules) => {
             let figure = figure(answer.to_owned())

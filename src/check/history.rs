@@ -15,7 +15,7 @@ use sha2::{Digest as _, Sha256};
 use super::finding::{ChartFinding, Counts};
 use super::report::ChartReport;
 use super::rule::Severity;
-use crate::config::{Project, ReleaseConfig, ReleaseSource};
+use crate::config::{Project, ReleaseConfig};
 use crate::error::{Result, internal};
 use crate::paths::{Paths, refused};
 
@@ -53,18 +53,39 @@ const INSTALLED: &str = "up-";
 
 /// The folder that the chart of a release is known by.
 fn source<'a>(project: &'a Project, release: &'a ReleaseConfig) -> &'a Path {
-    match &release.source {
-        ReleaseSource::Chart(folder) => folder,
-        ReleaseSource::Manifests(_) | ReleaseSource::Kustomize(_) => &project.root,
-    }
+    release.source.chart().unwrap_or(&project.root)
 }
 
-fn entries(file: &Path) -> Vec<HistoryEntry> {
-    let text = std::fs::read_to_string(file).unwrap_or_default();
-    let lines = text.lines();
-    lines
-        .filter_map(|line| serde_json::from_str(line).ok())
-        .collect()
+/// Where the checks of a chart are kept; `prefix` begins the file's name.
+fn file(paths: &Paths, folder: &Path, release: &str, prefix: &str) -> PathBuf {
+    let mut hasher = Sha256::new();
+    hasher.update(folder.as_os_str().as_encoded_bytes());
+    hasher.update([0]);
+    hasher.update(release);
+    let name = crate::hex::hex(&hasher.finalize()[..12]);
+    let folder = paths.state.join("charts");
+    folder.join(format!("{prefix}{name}.jsonl"))
+}
+
+/// Where the checks of what `devk up` has installed are kept.
+fn installed_file(paths: &Paths, project: &Project, release: &ReleaseConfig) -> PathBuf {
+    let key = format!("{INSTALLED}{}", release.name);
+    file(paths, source(project, release), &key, INSTALLED)
+}
+
+fn entry(line: &str) -> Option<HistoryEntry> {
+    serde_json::from_str(line).ok()
+}
+
+fn last_entry(file: &Path) -> Option<HistoryEntry> {
+    let text = std::fs::read_to_string(file).ok()?;
+    text.lines().rev().find_map(entry)
+}
+
+/// When a chart was checked last, whether or not that found anything else; None if it never was.
+fn checked_at(file: &Path) -> Option<Timestamp> {
+    let modified = std::fs::metadata(file).ok()?.modified().ok()?;
+    Timestamp::try_from(modified).ok()
 }
 
 /// The checks of one chart, the oldest first.
@@ -80,11 +101,18 @@ impl ChartHistory {
         Self::open(paths, source(project, release), &release.name)
     }
 
-    /// What `devk up` has installed of the release: judged by the one rendering that it installs, and compared with nothing
-    /// else.
+    /// What `devk up` has installed of the release: judged by one rendering, and compared with nothing else.
     pub fn of_installed(paths: &Paths, project: &Project, release: &ReleaseConfig) -> Self {
-        let key = format!("{INSTALLED}{}", release.name);
-        Self::of_key(paths, source(project, release), &key, INSTALLED)
+        Self::of_file(installed_file(paths, project, release))
+    }
+
+    /// When what `devk up` has installed of the release was judged last; None if it never was.
+    pub fn installed_at(
+        paths: &Paths,
+        project: &Project,
+        release: &ReleaseConfig,
+    ) -> Option<Timestamp> {
+        checked_at(&installed_file(paths, project, release))
     }
 
     /// The last checks of all charts of this machine; what `devk up` has judged is none.
@@ -96,28 +124,19 @@ impl ChartHistory {
             let name = file.file_name().unwrap_or_default().to_string_lossy();
             name.ends_with(".jsonl") && !name.starts_with(INSTALLED)
         });
-        checks.filter_map(|file| entries(&file).pop()).collect()
+        checks.filter_map(|file| last_entry(&file)).collect()
     }
 
     /// The history of the chart of a release in a folder; empty if there is none. A line that cannot be read, such as one
     /// that a full disk cut, is left out.
     pub fn open(paths: &Paths, folder: &Path, release: &str) -> Self {
-        Self::of_key(paths, folder, release, "")
+        Self::of_file(file(paths, folder, release, ""))
     }
 
-    /// `prefix` begins the file's name.
-    fn of_key(paths: &Paths, folder: &Path, release: &str, prefix: &str) -> Self {
-        let mut hasher = Sha256::new();
-        hasher.update(folder.as_os_str().as_encoded_bytes());
-        hasher.update([0]);
-        hasher.update(release);
-        let name = crate::hex::hex(&hasher.finalize()[..12]);
-        let file = paths
-            .state
-            .join("charts")
-            .join(format!("{prefix}{name}.jsonl"));
+    fn of_file(file: PathBuf) -> Self {
+        let text = std::fs::read_to_string(&file).unwrap_or_default();
         Self {
-            entries: entries(&file),
+            entries: text.lines().filter_map(entry).collect(),
             file,
         }
     }
@@ -150,12 +169,6 @@ impl ChartHistory {
         append().map_err(|e| refused("write", &self.file, &e))?;
         self.entries.push(entry);
         Ok(true)
-    }
-
-    /// When the chart was checked last, whether or not that found anything else; None if it never was.
-    pub fn checked_at(&self) -> Option<Timestamp> {
-        let modified = std::fs::metadata(&self.file).ok()?.modified().ok()?;
-        Timestamp::try_from(modified).ok()
     }
 
     /// By how many points the score fell with the last check; None if it did not.
@@ -241,12 +254,8 @@ mod tests {
             text: Some(format!("apiVersion: v2\nname: shop\nversion: {version}\n")),
         };
         let facts = ChartFacts::new("shop", "shop", Path::new("/c"), vec![file]);
-        let judgement = Judgement {
-            config: &CheckConfig::default(),
-            today: jiff::civil::Date::ZERO,
-            baseline: None,
-        };
-        judge(&facts, judgement)
+        let config = CheckConfig::default();
+        judge(&facts, Judgement::new(&config, jiff::civil::Date::ZERO))
     }
 
     #[test]
@@ -257,7 +266,7 @@ mod tests {
         for version in ["1.0.0", "1.0.0", "one", "1.0.0"] {
             let mut history = ChartHistory::open(&paths, Path::new("/c"), "shop");
             history.add(&report(version), now).unwrap();
-            assert!(history.checked_at().is_some());
+            assert!(checked_at(&history.file).is_some());
         }
         let history = ChartHistory::open(&paths, Path::new("/c"), "shop");
         let scores: Vec<_> = history.entries.iter().map(|entry| entry.score).collect();
@@ -267,9 +276,9 @@ mod tests {
         let file = File::open(&history.file).unwrap();
         file.set_modified(long_ago).unwrap();
         let mut history = history;
-        assert_eq!(history.checked_at(), Some(now));
+        assert_eq!(checked_at(&history.file), Some(now));
         history.add(&report("1.0.0"), now).unwrap();
-        assert!(history.checked_at().unwrap() > now);
+        assert!(checked_at(&history.file).unwrap() > now);
         let changes = history.changes();
         assert_eq!(changes[1].1.new, ["chart.version"]);
         assert_eq!(changes[2].1.gone, ["chart.version"]);

@@ -26,6 +26,17 @@ pub struct Judgement<'a> {
     pub baseline: Option<&'a CheckBaseline>,
 }
 
+impl<'a> Judgement<'a> {
+    /// Without a baseline.
+    pub const fn new(config: &'a CheckConfig, today: Date) -> Self {
+        Self {
+            config,
+            today,
+            baseline: None,
+        }
+    }
+}
+
 /// What keeps charts from being judged: rules that there are not.
 ///
 /// # Errors

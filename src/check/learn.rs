@@ -27,12 +27,12 @@ pub struct ConstraintOffer {
 pub fn offers(
     reports: &[ChartReport],
     config: &CheckConfig,
-    last: &[&HistoryEntry],
+    last: &[HistoryEntry],
 ) -> Vec<ConstraintOffer> {
     // A chart may have been checked as a release and as a folder.
     let charts: BTreeMap<&str, &HistoryEntry> = last
         .iter()
-        .map(|entry| (entry.chart.as_str(), *entry))
+        .map(|entry| (entry.chart.as_str(), entry))
         .collect();
     let mut offers = ignored(reports, config, &charts);
     offers.extend(shared(reports, config, &charts));
@@ -152,12 +152,8 @@ mod tests {
         let rendering =
             CheckRendering::new("a", RenderingUse::Judged, &text, serde_json::Value::Null);
         facts.renderings.push(rendering.unwrap());
-        let judgement = Judgement {
-            config: &CheckConfig::default(),
-            today: jiff::civil::Date::ZERO,
-            baseline: None,
-        };
-        judge(&facts, judgement)
+        let config = CheckConfig::default();
+        judge(&facts, Judgement::new(&config, jiff::civil::Date::ZERO))
     }
 
     fn sentences(charts: &[&str], config: &CheckConfig) -> Vec<String> {
@@ -166,7 +162,7 @@ mod tests {
             .iter()
             .map(|report| HistoryEntry::of(report, Timestamp::UNIX_EPOCH))
             .collect();
-        let found = offers(&reports[..1], config, &entries.iter().collect::<Vec<_>>());
+        let found = offers(&reports[..1], config, &entries);
         found.into_iter().map(|offer| offer.sentence).collect()
     }
 

@@ -33,7 +33,8 @@ pub use baseline::CheckBaseline;
 pub use facts::{ChartFacts, CheckRendering, InstalledObject, RenderFailure, RenderingUse};
 pub use finding::{ChartFinding, Counts};
 pub use fix::{
-    ChangedText, ChartFix, ChartFixer, FixFigures, KeptFix, LeftFinding, is_committed, write_all,
+    ChangedText, ChartFix, ChartFixer, FixFigures, FixedChart, FrozenFiles, KeptFix, LeftFinding,
+    frozen_files, is_committed, write_all,
 };
 pub use gather::{ChartGatherer, CheckedChart};
 pub use guide::{

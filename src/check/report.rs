@@ -13,7 +13,7 @@ use super::traits::ChartTraits;
 pub const READY: u8 = 90;
 
 /// The report of one chart. Its JSON form is a contract (docs/errors.md).
-#[derive(Debug, Serialize)]
+#[derive(Debug, Clone, Serialize)]
 pub struct ChartReport {
     /// `name` of Chart.yaml.
     pub chart: String,
@@ -45,7 +45,7 @@ pub struct GateResult {
 }
 
 /// What a dependency brings: it has a score of its own, and fails nothing.
-#[derive(Debug, Serialize)]
+#[derive(Debug, Clone, Serialize)]
 pub struct DependencyReport {
     pub name: String,
     pub score: u8,

@@ -4,7 +4,7 @@ use serde_json::{Value, json};
 
 use crate::config::{CheckConfig, parsed_constraints};
 use crate::error::{Code, Error, Errors, Result, suggest};
-use crate::release::yaml_edit::{append_in_text, flow_text, set_in_text};
+use crate::release::yaml_edit::{add_in_text, flow_text, set_in_text};
 use std::path::Path;
 
 /// A form of a sentence. Words in capitals stand for what is given.
@@ -50,7 +50,7 @@ fn given(given: &Given, name: &str) -> String {
 }
 
 /// `a and b`, `a, b`.
-fn names(text: &str) -> Vec<String> {
+pub(super) fn names(text: &str) -> Vec<String> {
     let words = text
         .split([' ', ','])
         .filter(|word| !word.is_empty() && *word != "and");
@@ -312,10 +312,7 @@ impl TaughtConstraint {
         let path: Vec<_> = below.iter().copied().chain([self.key]).collect();
         let new = match &self.edit {
             ConstraintEdit::Set(value) => set_in_text(text, &path, value),
-            ConstraintEdit::Add(item) => match has(text, &path, item) {
-                true => Some(text.to_owned()),
-                false => append_in_text(text, &path, item),
-            },
+            ConstraintEdit::Add(item) => add_in_text(text, &path, item),
         };
         let new = new.ok_or_else(|| {
             let message = format!(
@@ -341,14 +338,6 @@ impl TaughtConstraint {
             _ => false,
         }
     }
-}
-
-/// Whether a list has an item already.
-fn has(text: &str, path: &[&str], item: &Value) -> bool {
-    let parsed = crate::release::yaml::parse(text).unwrap_or_default();
-    let list = path.iter().try_fold(&parsed, |value, key| value.get(*key));
-    list.and_then(Value::as_array)
-        .is_some_and(|items| items.contains(item))
 }
 
 #[cfg(test)]

@@ -157,7 +157,6 @@ pub async fn run(
     recording.settled(&outcome);
     let printed = summary(context.format, &outcome);
     installed.see_edits(context, &project);
-    installed.judge(context, &project).await;
     match options.lifetime {
         Lifetime::Attached if printed.is_ok() => {
             if context.format == Format::Table {
@@ -175,6 +174,11 @@ pub async fn run(
             leave(context, &project.id, connection, &mut view, &mut ctrl_c).await?;
         }
     }
+    let environment = Environment::of_process();
+    let stopped = ctrl_c.recv();
+    installed
+        .judge_in_passing(context, &project, &environment, stopped)
+        .await;
     ui::even_unread(printed)?;
     Ok(if outcome.ready {
         Exit::Ok
@@ -279,10 +283,12 @@ async fn stay(
     ctrl_c: &mut Signal,
 ) -> Result<bool, Errors> {
     let mut answered = true;
-    let (seen, events) = mpsc::unbounded_channel();
+    let (seen, names) = mpsc::unbounded_channel();
     let show = |event: &Event| {
-        // Nobody judges once the view has ended.
-        let _ = seen.send(event.clone());
+        if let Some(name) = score::installed(event) {
+            // Nobody judges once the view has ended.
+            let _ = seen.send(name.to_owned());
+        }
         view.event(event)
     };
     let ended = tokio::select! {
@@ -290,7 +296,7 @@ async fn stay(
             UpHeard::Lost => Err(lost(context, &project.id).into()),
             _ => Ok(false),
         }),
-        () = installed.follow(events, context, project) => Ok(false),
+        () = installed.follow(names, context, project) => Ok(false),
         error = logs::follow_all(context, project), if context.format == Format::Table => Err(error.into()),
         _ = ctrl_c.recv() => Ok(true),
     };

@@ -5,7 +5,7 @@ use std::path::Path;
 
 use super::schema::{self, Shape};
 use super::yaml::parse;
-use super::{Origin, check, decode};
+use super::{Origin, Project, check, decode};
 use crate::error::{Errors, Result};
 use crate::paths::refused;
 
@@ -98,6 +98,21 @@ pub fn team_constraints(root: &Path) -> Result<CheckConfig, Errors> {
     }
     let text = std::fs::read_to_string(&file).map_err(|e| refused("read", &file, &e))?;
     parsed_constraints(&text, &file)
+}
+
+/// `check:` of a project over the team's constraints.
+///
+/// # Errors
+/// As [`team_constraints`].
+pub fn project_constraints(project: &Project) -> Result<CheckConfig, Errors> {
+    let team = team_constraints(&project.root)?;
+    Ok(project.check.clone().over(team))
+}
+
+/// The nearest folder with the team's file: this one, or one above it.
+pub fn constraints_above(dir: &Path) -> Option<&Path> {
+    dir.ancestors()
+        .find(|dir| dir.join(CONSTRAINTS_FILE).exists())
 }
 
 /// The constraints of a text with the keys of `check:`; `file` is what problems name.

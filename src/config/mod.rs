@@ -42,7 +42,8 @@ pub use bases::{build_waves, is_base};
 pub use catalog::{ProfileForward, ProfileSummary, profile_readme, profiles};
 pub use checkout::{COMPOSE_FILES, COMPOSE_OVERRIDES, Checkout};
 pub use constraints::{
-    CONSTRAINTS_FILE, CheckConfig, IgnoreConfig, parsed_constraints, team_constraints,
+    CONSTRAINTS_FILE, CheckConfig, IgnoreConfig, constraints_above, parsed_constraints,
+    project_constraints, team_constraints,
 };
 pub use describe::{KeyDoc, json_schema, keys, user_keys};
 pub(crate) use did_you_mean::did_you_mean;
@@ -272,6 +273,16 @@ pub enum ReleaseSource {
     Manifests(Vec<ManifestPattern>),
     /// `kustomize`: a folder with a kustomization.
     Kustomize(PathBuf),
+}
+
+impl ReleaseSource {
+    /// The chart's folder; None if the release is made of other files.
+    pub fn chart(&self) -> Option<&Path> {
+        match self {
+            Self::Chart(folder) => Some(folder),
+            Self::Manifests(_) | Self::Kustomize(_) => None,
+        }
+    }
 }
 
 #[derive(Debug, Clone)]

@@ -4,7 +4,7 @@
 use std::path::{Path, PathBuf};
 
 use crate::error::{Code, Error, Result};
-use crate::paths::{refused, write_atomic};
+use crate::paths::{mode_of, refused, write_atomic};
 
 /// The file that coding agents read, in the folder of the repository.
 pub const AGENTS_FILE: &str = "AGENTS.md";
@@ -78,16 +78,13 @@ impl AgentsEdit {
 
 /// The text and the mode of the file; of a file that is not there, an empty one.
 fn read(file: &Path) -> Result<(String, u32)> {
-    use std::os::unix::fs::PermissionsExt;
-    const NEW_FILE_MODE: u32 = 0o644;
     let bytes = match std::fs::read(file) {
         Ok(bytes) => bytes,
         Err(e) if e.kind() == std::io::ErrorKind::NotFound => {
-            return Ok((String::new(), NEW_FILE_MODE));
+            return Ok((String::new(), mode_of(file)));
         }
         Err(e) => return Err(refused("read", file, &e)),
     };
-    let mode = std::fs::metadata(file).map(|metadata| metadata.permissions().mode() & 0o7777);
     let text = String::from_utf8(bytes).map_err(|_| {
         Error::new(
             Code::AgentsFile,
@@ -96,7 +93,7 @@ fn read(file: &Path) -> Result<(String, u32)> {
         .at(file, None)
         .hint("save it as UTF-8, then: devk init --agents")
     })?;
-    Ok((text, mode.unwrap_or(NEW_FILE_MODE)))
+    Ok((text, mode_of(file)))
 }
 
 fn block(line_end: &str) -> String {

@@ -11,7 +11,7 @@ use crate::config::{self, FILE};
 use crate::environment::Environment;
 use crate::error::Errors;
 use crate::observe::{self, PreparedRelease};
-use crate::paths::{Paths, refused};
+use crate::paths::{Paths, scratch};
 
 /// Renders drafts.
 #[derive(Debug)]
@@ -29,8 +29,7 @@ impl<'a> DraftLook<'a> {
         environment: &'a Environment,
         paths: &Paths,
     ) -> Result<Self, Errors> {
-        let folder = tempfile::Builder::new().prefix("devk-").tempdir();
-        let folder = folder.map_err(|e| refused("make", &std::env::temp_dir(), &e))?;
+        let folder = scratch()?;
         let paths = Paths {
             cache: folder.path().join("cache"),
             scratch: Some(folder.path().to_owned()),

@@ -18,7 +18,7 @@ use crate::init::scan::RepositoryTree;
 use crate::new_chart::{
     ComposeChart, ComposeKeyNote, LOCAL_VALUES, LocalSecret, NewChart, from_compose, look_at_images,
 };
-use crate::paths::{Paths, refused};
+use crate::paths::{Paths, scratch};
 
 /// Texts that may hold a secret, by their size in bytes.
 const MAX_SEARCHED_BYTES: u64 = 256 * 1024;
@@ -180,8 +180,7 @@ pub async fn survey_with_chart(
     let builds = builds::find(&tree, &clues);
     let name = name(root, &[]);
     let chart = draft_chart(root, &name, &whole, environment).await;
-    let temporary = tempfile::Builder::new().prefix("devk-").tempdir();
-    let temporary = temporary.map_err(|e| refused("make", &std::env::temp_dir(), &e))?;
+    let temporary = scratch()?;
     let at = temporary.path().join(&chart.chart.name);
     chart.chart.write(&at)?;
     if let Some(local) = &chart.local {

@@ -9,12 +9,10 @@ use jsonc_parser::cst::{CstInputValue, CstRootNode};
 use toml_edit::{Array, DocumentMut, Item, Table, value};
 
 use crate::error::{Code, Error, Result};
-use crate::paths::{refused, write_atomic};
+use crate::paths::{mode_of, refused, write_atomic};
 
 /// The name of the server in each configuration.
 const NAME: &str = "devk";
-/// The mode of a new file; it holds nothing secret, and goes with the repository.
-const NEW_FILE_MODE: u32 = 0o644;
 const BOM: char = '\u{feff}';
 
 /// A program that starts MCP servers.
@@ -165,26 +163,14 @@ fn read(file: &Path) -> Result<(String, u32)> {
     let text = match std::fs::read_to_string(file) {
         Ok(text) => text,
         Err(e) if e.kind() == std::io::ErrorKind::NotFound => {
-            return Ok((String::new(), NEW_FILE_MODE));
+            return Ok((String::new(), mode_of(file)));
         }
         Err(e) if e.kind() == std::io::ErrorKind::InvalidData => {
             return Err(unusable(file, "it is no text"));
         }
         Err(e) => return Err(refused("read", file, &e)),
     };
-    Ok((text, mode(file)))
-}
-
-#[cfg(unix)]
-fn mode(file: &Path) -> u32 {
-    use std::os::unix::fs::PermissionsExt;
-    let meta = std::fs::metadata(file);
-    meta.map_or(NEW_FILE_MODE, |meta| meta.permissions().mode() & 0o777)
-}
-
-#[cfg(not(unix))]
-fn mode(_: &Path) -> u32 {
-    NEW_FILE_MODE
+    Ok((text, mode_of(file)))
 }
 
 fn unusable(file: &Path, why: &str) -> Error {

@@ -84,6 +84,24 @@ impl Component {
         !self.ports.iter().any(|port| port.protocol == "TCP")
     }
 
+    /// Whether metrics of it could be read: at the first of its ports, by HTTP.
+    pub(super) fn may_have_metrics(&self) -> bool {
+        let first = self.ports.first();
+        self.kind != ComponentKind::Job && first.is_some_and(|port| port.protocol == "TCP")
+    }
+
+    /// The names of the volumes that outlive its pods.
+    pub(super) fn kept_volumes(&self) -> impl Iterator<Item = &str> {
+        let is_kept = |mount: &&ComponentMount| {
+            let source = &mount.source;
+            matches!(
+                source,
+                MountSource::OwnClaim { .. } | MountSource::SharedClaim { .. }
+            )
+        };
+        self.mounts.iter().filter(is_kept).map(|mount| &*mount.name)
+    }
+
     pub(super) fn claims(&self) -> impl Iterator<Item = (&ComponentMount, &str)> {
         self.mounts.iter().filter_map(|mount| match &mount.source {
             MountSource::OwnClaim { size } => Some((mount, size.as_str())),

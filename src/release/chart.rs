@@ -2,8 +2,9 @@
 //!
 //! Invariant: the user's folders are only read. `file://` dependencies are taken from the user's
 //! folder every time, so an edit there counts like an edit in the chart itself; all others are
-//! fetched by `helm dependency build` in the copy, once per content, if they are not vendored.
+//! fetched by helm if they are not vendored (`dependencies.rs`).
 
+mod dependencies;
 mod local;
 
 use std::path::{Component, Path, PathBuf};
@@ -20,9 +21,10 @@ use super::yaml;
 use crate::config::{Origin, ReleaseConfig, ReleaseSource};
 use crate::error::{Code, Error, Errors, Result};
 use crate::paths::refused;
-use crate::shell::quote;
+pub use dependencies::share_dependencies;
+use dependencies::{complete, vendor};
 pub use local::folders;
-use local::{Local, archive_version, at_release, collect, missing_chart};
+use local::{Local, at_release, collect, missing_chart};
 
 /// Copies that were not used for this long are removed.
 pub(super) const MAX_UNUSED_AGE: Duration = Duration::from_secs(7 * 24 * 3600);
@@ -73,17 +75,26 @@ impl Chart {
         let root = charts.last().ok_or_else(|| missing(folder, origin))?;
         let ancestor = common_ancestor(&charts);
         let hash = hash(&charts, &ancestor);
-        let home = cache.join("charts").join(&hash);
+        let home = home(cache, &hash);
         if home.is_dir() {
             files::touch(&home);
         } else {
-            build(&charts, &ancestor, helm, &home).await?;
+            build(&charts, &ancestor, helm, cache, &home).await?;
             files::forget_old(&cache.join("charts"), MAX_UNUSED_AGE);
         }
         let dir = mirrored(root, &ancestor, &home);
-        let defaults = defaults(&dir)?;
-        let asks_capabilities = capabilities::are_asked_by(&dir)?;
         let sources = sources(root, &charts, Path::new(""));
+        // What is wrong with the copy is wrong with the user's file, and is to be mended there.
+        let of_user = |error: Error| match error.file.as_deref().map(|file| file.strip_prefix(&dir))
+        {
+            Some(Ok(path)) => Error {
+                file: Some(users(path, &root.source, &sources)),
+                ..error
+            },
+            _ => error,
+        };
+        let defaults = defaults(&dir).map_err(of_user)?;
+        let asks_capabilities = capabilities::are_asked_by(&dir).map_err(of_user)?;
         Ok(Self {
             name: root.name.clone(),
             source: root.source.clone(),
@@ -94,6 +105,16 @@ impl Chart {
             sources,
             wrapped: None,
         })
+    }
+
+    /// Whether the private copy of a release's chart is there as the chart is now: then opening it fetches nothing. devk's own
+    /// charts are made without helm.
+    pub fn is_copied(release: &ReleaseConfig, cache: &Path) -> bool {
+        let Some(folder) = release.source.chart() else {
+            return true;
+        };
+        collect(&normalize(folder), &release.origin)
+            .is_ok_and(|charts| home(cache, &hash(&charts, &common_ancestor(&charts))).is_dir())
     }
 
     /// A chart that devk made.
@@ -125,15 +146,7 @@ impl Chart {
             let file = own.ok().and_then(|path| wrapped.user_file(path));
             return file.map(Path::to_owned).or_else(shown);
         }
-        let path = own.ok()?;
-        let nearest = self
-            .sources
-            .iter()
-            .filter(|(prefix, _)| path.starts_with(prefix));
-        let file = match nearest.max_by_key(|(prefix, _)| prefix.components().count()) {
-            Some((prefix, source)) => source.join(path.strip_prefix(prefix).ok()?),
-            None => self.source.join(path),
-        };
+        let file = users(own.ok()?, &self.source, &self.sources);
         file.is_file().then_some(file)
     }
 
@@ -179,6 +192,20 @@ impl Chart {
     }
 }
 
+/// The user's file behind one of the copy, by its path there: in the chart's folder, or in that of the nearest dependency.
+fn users(path: &Path, source: &Path, sources: &[(PathBuf, PathBuf)]) -> PathBuf {
+    let nearest = sources
+        .iter()
+        .filter_map(|(prefix, from)| Some((prefix, from.join(path.strip_prefix(prefix).ok()?))));
+    let nearest = nearest.max_by_key(|(prefix, _)| prefix.components().count());
+    nearest.map_or_else(|| source.join(path), |(_, file)| file)
+}
+
+/// Where the copies of a content are kept.
+fn home(cache: &Path, hash: &str) -> PathBuf {
+    cache.join("charts").join(hash)
+}
+
 fn missing(chart: &Path, origin: &Origin) -> Error {
     at_release(missing_chart(chart), origin)
 }
@@ -203,7 +230,13 @@ fn hash(charts: &[Local], ancestor: &Path) -> String {
 
 /// Writes the copy beside its place, completes it there and renames it: what stands under its hash
 /// is whole.
-async fn build(charts: &[Local], ancestor: &Path, helm: &Helm, home: &Path) -> Result<()> {
+async fn build(
+    charts: &[Local],
+    ancestor: &Path,
+    helm: &Helm,
+    cache: &Path,
+    home: &Path,
+) -> Result<()> {
     let parent = home.parent().unwrap_or(home);
     files::private_dir(parent)?;
     let io = |e: std::io::Error| refused("write", home, &e);
@@ -215,7 +248,17 @@ async fn build(charts: &[Local], ancestor: &Path, helm: &Helm, home: &Path) -> R
         files::write(&local.entries, &mirrored(local, ancestor, temp.path()))?;
     }
     for local in charts {
-        complete(local, charts, ancestor, helm, temp.path()).await?;
+        let dir = mirrored(local, ancestor, temp.path());
+        complete(local, &dir, helm, cache).await?;
+        for dependency in &local.dependencies {
+            let mut others = charts.iter();
+            if let Some(from) =
+                others.find(|other| Some(&other.source) == dependency.local.as_ref())
+            {
+                let from = mirrored(from, ancestor, temp.path());
+                vendor(&from, &dir.join("charts"), &dependency.name)?;
+            }
+        }
     }
     match std::fs::rename(temp.path(), home) {
         // Another devk was faster, with the same content.
@@ -227,86 +270,6 @@ async fn build(charts: &[Local], ancestor: &Path, helm: &Helm, home: &Path) -> R
 /// The folders keep their places relative to each other, so that helm finds `file://../common`.
 fn mirrored(local: &Local, ancestor: &Path, home: &Path) -> PathBuf {
     home.join(relative(&local.source, ancestor))
-}
-
-async fn complete(
-    local: &Local,
-    charts: &[Local],
-    ancestor: &Path,
-    helm: &Helm,
-    home: &Path,
-) -> Result<()> {
-    let dir = mirrored(local, ancestor, home);
-    if local.lacks_a_dependency() {
-        helm.dependency_build(&dir)
-            .await
-            .map_err(|e| dependency_error(e, local))?;
-    }
-    for dependency in &local.dependencies {
-        let Some(from) = charts
-            .iter()
-            .find(|c| Some(&c.source) == dependency.local.as_ref())
-        else {
-            continue;
-        };
-        vendor(
-            &mirrored(from, ancestor, home),
-            &dir.join("charts"),
-            &dependency.name,
-        )?;
-    }
-    Ok(())
-}
-
-/// Puts an unpacked dependency into `charts/` in place of whatever version of it is there.
-fn vendor(from: &Path, charts: &Path, name: &str) -> Result<()> {
-    let target = charts.join(name);
-    if from == target {
-        return Ok(());
-    }
-    let io = |e: std::io::Error| refused("write", charts, &e);
-    for item in std::fs::read_dir(charts).into_iter().flatten() {
-        let item = item.map_err(io)?;
-        let file = item.file_name();
-        if file
-            .to_str()
-            .is_some_and(|file| archive_version(file, name).is_some())
-        {
-            std::fs::remove_file(item.path()).map_err(io)?;
-        }
-    }
-    if target.is_dir() {
-        std::fs::remove_dir_all(&target).map_err(io)?;
-    }
-    files::write(&files::read(from)?, &target)
-}
-
-fn dependency_error(error: Error, local: &Local) -> Error {
-    if error.code != Code::CommandFailed {
-        return error;
-    }
-    let unknown_repository = error
-        .evidence
-        .iter()
-        .any(|line| line.contains("helm repo add"));
-    let remote = local
-        .dependencies
-        .iter()
-        .find(|d| d.repository.starts_with("http"));
-    let hint = match remote.filter(|_| unknown_repository) {
-        Some(d) => format!("helm repo add {} {}", quote(&d.name), quote(&d.repository)),
-        None => format!("helm dependency update {}", quote(&local.source)),
-    };
-    Error {
-        code: Code::ChartDependency,
-        message: format!(
-            "the dependencies of chart `{}` cannot be fetched",
-            local.name
-        ),
-        ..error
-    }
-    .hint(hint)
-    .at(local.source.join("Chart.yaml"), None)
 }
 
 /// values.yaml of a chart folder over the defaults of the subcharts that stand unpacked in it.
@@ -538,6 +501,31 @@ mod tests {
             open(dir.path(), "deploy/shop").await.unwrap().hash,
             chart.hash
         );
+    }
+
+    #[tokio::test]
+    async fn what_cannot_be_read_is_named_in_the_users_folder() {
+        let dir = tempfile::tempdir().unwrap();
+        let (own, other) = ("shop/values.yaml", "common/values.yaml");
+        for (broken, whole) in [(own, other), (other, own)] {
+            write(
+                dir.path(),
+                &[
+                    (
+                        "shop/Chart.yaml",
+                        "name: shop\ndependencies: [{name: common, repository: 'file://../common'}]\n",
+                    ),
+                    ("common/Chart.yaml", "name: common"),
+                    (whole, "a: 1"),
+                    (broken, "a: 1\nb: [\n"),
+                ],
+            );
+            let error = open(dir.path(), "shop").await.unwrap_err();
+            assert_eq!(
+                (error.code, error.file),
+                (Code::ConfigSyntax, Some(dir.path().join(broken)))
+            );
+        }
     }
 
     #[tokio::test]

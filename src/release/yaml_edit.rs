@@ -21,8 +21,9 @@ pub fn set_in_text<S: AsRef<str>>(text: &str, path: &[S], value: &Value) -> Opti
     (read(&new)? == expected).then_some(new)
 }
 
-/// The text with one more item at the end of the list at a path of keys; the list is made if it is missing.
-pub fn append_in_text<S: AsRef<str>>(text: &str, path: &[S], item: &Value) -> Option<String> {
+/// The text with an item in the list at a path of keys: at its end, unless it is there already. The list is made if it is
+/// missing. None if that cannot be done.
+pub fn add_in_text<S: AsRef<str>>(text: &str, path: &[S], item: &Value) -> Option<String> {
     let path: Vec<_> = path.iter().map(AsRef::as_ref).collect();
     let before = read(text)?;
     let list = path
@@ -33,6 +34,9 @@ pub fn append_in_text<S: AsRef<str>>(text: &str, path: &[S], item: &Value) -> Op
         return set_in_text(text, &path, &Value::Array(vec![item.clone()]));
     };
     let mut items = list.as_array()?.clone();
+    if items.contains(item) {
+        return Some(text.to_owned());
+    }
     items.push(item.clone());
     let mut expected = before.clone();
     put(&mut expected, &path, Value::Array(items))?;
@@ -93,14 +97,14 @@ fn read(text: &str) -> Option<Value> {
 }
 
 /// Sets a value; None if something that is no mapping stands on the way.
-fn put(root: &mut Value, path: &[&str], value: Value) -> Option<()> {
+pub fn put<S: AsRef<str>>(root: &mut Value, path: &[S], value: Value) -> Option<()> {
     let mut at = root;
     for key in path {
         if at.is_null() {
             *at = Value::Object(Map::new());
         }
         let entries = at.as_object_mut()?;
-        at = entries.entry(*key).or_insert(Value::Null);
+        at = entries.entry(key.as_ref()).or_insert(Value::Null);
     }
     *at = value;
     Some(())
@@ -270,7 +274,12 @@ fn inserted(text: &str, at: usize, lines: &str) -> String {
     let end = text[at..]
         .find('\n')
         .map_or(text.len(), |line| at + line + 1);
-    let (before, after) = text.split_at(end);
+    with_lines(text, end, lines)
+}
+
+/// The text with lines before the line that begins at this byte, or at its end; they end as those of the text do.
+pub fn with_lines(text: &str, at: usize, lines: &str) -> String {
+    let (before, after) = text.split_at(at);
     let line_end = if text.contains("\r\n") { "\r\n" } else { "\n" };
     let gap = if before.is_empty() || before.ends_with('\n') {
         ""
@@ -399,7 +408,7 @@ mod tests {
     fn an_item_is_added_to_its_list() {
         let append = |text: &str, path: &str| {
             let path: Vec<_> = path.split('.').collect();
-            append_in_text(text, &path, &json!("x"))
+            add_in_text(text, &path, &json!("x"))
         };
         assert_eq!(append("a: [b]  # c\n", "a").unwrap(), "a: [b, x]  # c\n");
         assert_eq!(
@@ -407,6 +416,7 @@ mod tests {
             "a:\n  l:\n  - b\n  - x\n  # c\nd: 1\n"
         );
         assert_eq!(append("a: []\n", "a").unwrap(), "a: [x]\n");
+        assert_eq!(append("a: [x, b]\n", "a").unwrap(), "a: [x, b]\n");
         assert_eq!(append("b: 1\n", "a").unwrap(), "b: 1\na: [x]\n");
         assert_eq!(append("a: 1\n", "a"), None);
     }

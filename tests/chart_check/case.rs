@@ -45,12 +45,7 @@ pub(crate) fn with_gatherer<T>(work: impl AsyncFnOnce(&ChartGatherer<'_>) -> T) 
 }
 
 pub(crate) fn report(facts: &ChartFacts, config: &CheckConfig) -> ChartReport {
-    let judgement = Judgement {
-        config,
-        today: TODAY,
-        baseline: None,
-    };
-    judge(facts, judgement)
+    judge(facts, Judgement::new(config, TODAY))
 }
 
 /// Every rule that is off by default is on.

@@ -52,6 +52,13 @@ fn text(output: &Output) -> String {
     )
 }
 
+/// The output has these words.
+#[track_caller]
+fn says(output: &Output, words: &str) {
+    let text = text(output);
+    assert!(text.contains(words), "{text}");
+}
+
 fn code(output: &Output) -> i32 {
     output.status.code().unwrap()
 }
@@ -62,17 +69,9 @@ fn a_fix_writes_only_where_git_could_bring_the_files_back() {
     let before = shop.read("shop/templates/deployment.yaml");
     let refused = shop.devk(&["check", "shop", "--fix"]);
     assert_eq!(code(&refused), 2);
-    assert!(
-        text(&refused).contains("chart.uncommitted"),
-        "{}",
-        text(&refused)
-    );
+    says(&refused, "chart.uncommitted");
     let shown = shop.devk(&["check", "shop", "--fix", "--dry-run"]);
-    assert!(
-        text(&shown).contains("+          resources:\n"),
-        "{}",
-        text(&shown)
-    );
+    says(&shown, "+          resources:\n");
     assert_eq!(shop.read("shop/templates/deployment.yaml"), before);
     let written = shop.devk(&[
         "check",
@@ -111,13 +110,70 @@ fn a_fix_writes_only_where_git_could_bring_the_files_back() {
             .starts_with(&before[..80])
     );
     let history = shop.devk(&["history", "shop"]);
-    assert!(text(&history).contains("40 ▃▆ 76"), "{}", text(&history));
+    says(&history, "40 ▃▆ 76");
     let again = shop.devk(&["check", "shop", "--fix", "--allow-dirty"]);
-    assert!(
-        text(&again).contains("76 → 76 of 100, nothing can be remedied without you"),
-        "{}",
-        text(&again)
+    says(
+        &again,
+        "76 → 76 of 100, nothing can be remedied without you",
     );
+}
+
+/// One release prints a sum over the template, so that no change of it leaves the rest of that release as it was.
+#[test]
+fn a_fix_of_a_shared_chart_is_proven_for_every_release() {
+    let shop = Shop::new();
+    shop.write(
+        "shop/templates/sum.yaml",
+        "{{- if .Values.sum }}\napiVersion: v1\nkind: ConfigMap\nmetadata: {name: {{ .Release.Name }}-sum}\ndata:\n  sum: {{ include (print $.Template.BasePath \"/deployment.yaml\") . | sha256sum }}\n{{- end }}\n",
+    );
+    let with = |second: &str| {
+        shop.write(
+            "devk.yaml",
+            &format!("name: pair\ncluster: {{provider: kind, name: there-is-none}}\nreleases:\n  - {{name: one, chart: ./shop}}\n  - {{name: two, chart: ./shop{second}}}\n"),
+        );
+    };
+    with("");
+    let shown = shop.devk(&["check", "--fix", "--dry-run"]);
+    for said in [
+        "ladder of the release `one`: 40 → ",
+        "ladder of the release `two`: 40 → ",
+        "each change is proven for all of them: `one`, `two`",
+    ] {
+        says(&shown, said);
+    }
+    assert_eq!(
+        text(&shown).matches("+++ b/").count(),
+        1,
+        "one diff for both"
+    );
+    with(", set: {sum: true}");
+    // By name, and by another name of the folder.
+    for named in ["one", "./shop/../shop"] {
+        let refused = shop.devk(&["check", named, "--fix", "--dry-run"]);
+        says(&refused, "nothing can be remedied without you");
+        says(
+            &refused,
+            "for the release `two`, it changes `data.sum` of ConfigMap/two-sum, too",
+        );
+    }
+}
+
+#[test]
+fn a_file_behind_a_link_that_leads_out_of_the_chart_is_left_as_it_is() {
+    let shop = Shop::new();
+    let at = |path: &str| shop.0.path().join(path);
+    std::fs::create_dir(at("shared")).unwrap();
+    let (template, shared) = ("shop/templates/deployment.yaml", "shared/deployment.yaml");
+    std::fs::rename(at(template), at(shared)).unwrap();
+    std::os::unix::fs::symlink(at(shared), at(template)).unwrap();
+    let before = shop.read(shared);
+    let left = shop.devk(&["check", "shop", "--fix", "--allow-dirty"]);
+    says(
+        &left,
+        "a symbolic link leads from `templates/deployment.yaml` out of the chart",
+    );
+    says(&left, "nothing can be remedied without you");
+    assert_eq!(shop.read(shared), before);
 }
 
 #[test]
@@ -132,7 +188,7 @@ fn a_constraint_is_shown_before_it_is_written() {
         "constraint.labels",
         "+labels: [team]",
     ] {
-        assert!(text(&shown).contains(said), "{}", text(&shown));
+        says(&shown, said);
     }
     assert!(!constraints.exists());
     assert_eq!(code(&shop.devk(&sentence)), 0);
@@ -146,24 +202,12 @@ fn a_constraint_is_shown_before_it_is_written() {
         "--chart",
         "shop",
     ]);
-    assert!(
-        text(&ignored).contains("1 findings do not count any more"),
-        "{}",
-        text(&ignored)
-    );
+    says(&ignored, "1 findings do not count any more");
     let wrong = shop.devk(&["teach", "label", "team", "requierd"]);
     assert_eq!(code(&wrong), 2);
-    assert!(
-        text(&wrong).contains("did you mean `label NAME required`"),
-        "{}",
-        text(&wrong)
-    );
+    says(&wrong, "did you mean `label NAME required`");
     let unknown = shop.devk(&["teach", "rule", "image.diget", "on"]);
-    assert!(
-        text(&unknown).contains("did you mean `image.digest`"),
-        "{}",
-        text(&unknown)
-    );
+    says(&unknown, "did you mean `image.digest`");
 }
 
 #[test]
@@ -187,22 +231,18 @@ fn the_guide_asks_what_is_open_and_writes_the_answers() {
     shop.write("bad.yaml", "usr: 1\nmax-memory: lots\n");
     let bad = shop.devk(&["guide", "shop", "--answers", "bad.yaml"]);
     for said in ["did you mean `user`", "`lots` is no answer"] {
-        assert!(text(&bad).contains(said), "{}", text(&bad));
+        says(&bad, said);
     }
     shop.write("answers.yaml", "user: 1000\nmemory-limit: 1Gi\nregistries: [registry.example/shop]\nmonitoring: no\nbackup: yes\n");
     let answered = ["guide", "shop", "--answers", "answers.yaml"];
-    assert!(text(&shop.devk(&answered)).contains("chart.uncommitted"));
+    says(&shop.devk(&answered), "chart.uncommitted");
     assert!(
         !Path::new(&shop.0.path().join(".devk")).exists(),
         "half of the answers were written"
     );
     let written = shop.devk(&[&answered[..], &["--allow-dirty"]].concat());
     assert_eq!(code(&written), 0, "{}", text(&written));
-    assert!(
-        text(&written).contains("`backup` was not asked"),
-        "{}",
-        text(&written)
-    );
+    says(&written, "`backup` was not asked");
     assert!(
         shop.read(".devk/constraints.yaml")
             .ends_with("registries: [registry.example/shop]\n")

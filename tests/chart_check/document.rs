@@ -75,7 +75,7 @@ A range of versions, and whatever else a shell reads as its own, stands in quote
 
 `devk chart guide` asks what a chart leaves open: of the infrastructure, the team, operations and security. What the chart, its findings or its constraints answer is not asked. An answer becomes a constraint of the team's file, or a figure with which `--fix` remedies the chart: the memory that a container needs, the user that a program runs as. Both are shown as one diff before anything is written. Without a terminal the command prints the open questions as JSON (`version`, `questions`, each with `id`, `kind`, `question`, `form` and `suggestion`) and ends with 2; `--answers FILE` gives it a line `ID: ANSWER` for each question.
 
-After a check devk offers constraints, one line each: a rule that is ignored three times or more, with the reason that is given most often; a label, registries, ingress and storage classes that all charts have in common which were checked on this machine, if they are three or more. `devk up` says in one line if the score fell with what it has just installed; that score is of the one rendering that was installed, so it may differ from the one that `devk chart check` prints. `devk doctor` tells of both.
+After a check devk offers constraints, one line each: a rule that is ignored three times or more, with the reason that is given most often; a label, registries, ingress and storage classes that all charts have in common which were checked on this machine, if they are three or more. `devk up` says in one line if the score fell with what it has just installed; that score is of the one rendering that was installed, so it may differ from the one that `devk chart check` prints. `devk up` waits for it for 2 s at most, Ctrl-C ends it at once, and nothing is fetched for it: what cannot be judged so is judged by the next `up` that installs the release, or by `devk chart check`. `devk doctor` tells of both.
 
 ## Remedies
 
@@ -83,7 +83,9 @@ After a check devk offers constraints, one line each: a rule that is ignored thr
 
 Every change is made in a copy of the chart, and the copy is rendered with every set of values. The change is kept only if its finding is gone, no rule finds anything new, everything renders, and no other field of any object differs. What fails is undone and listed as *by hand*, with the reason. At the end all files are replaced, or none; a file that was changed meanwhile keeps all from being written. The exit code is that of the check afterwards.
 
-Like `cargo fix`, the command refuses to write where git could not bring the files of the chart back as they are: in no repository, or with changes that are not committed. `--allow-dirty` allows both.
+A chart that several releases of devk.yaml have is one chart: each change is proven for all of these releases, whichever of them is named, and the output names them. Charts that take this one in as a dependency are not among them.
+
+Like `cargo fix`, the command refuses to write where git could not bring the files of the chart back as they are: in no repository, or with changes that are not committed. `--allow-dirty` allows both. Two kinds of files are left as they are, and the output says so where a finding would change them: a file that a symbolic link of the chart leads to or stands for, since a change of it is one of another file, too; and a file that git does not have because it is ignored, unless `--allow-dirty` is given.
 
 | Rules | Remedy | Left to you |
 |---|---|---|

@@ -5,25 +5,23 @@ use std::collections::BTreeSet;
 use std::fmt::Write as _;
 use std::path::Path;
 
-use devk::check::{ChartFix, ChartFixer, CheckedChart, FixFigures, Judgement, rules};
+use devk::check::{ChartFix, ChartFixer, CheckedChart, FixFigures, FrozenFiles, Judgement, rules};
 use devk::config::CheckConfig;
 
 use super::case::{Case, TODAY, all_rules, facts, folder, with_gatherer};
 use super::cases::CASES;
 
 /// What `--fix` makes of a chart.
-fn fixed(chart: &Path, config: &CheckConfig, figures: &FixFigures) -> ChartFix {
+pub(crate) fn fixed(chart: &Path, config: &CheckConfig, figures: &FixFigures) -> ChartFix {
     with_gatherer(async |gatherer| {
         let fixer = ChartFixer {
             gatherer,
-            chart: &CheckedChart::Folder(chart.to_owned()),
-            judgement: Judgement {
-                config,
-                today: TODAY,
-                baseline: None,
-            },
+            charts: &[CheckedChart::Folder(chart.to_owned())],
+            others: &[],
+            judgement: Judgement::new(config, TODAY),
             figures,
             only: None,
+            frozen: &FrozenFiles::new(),
         };
         fixer.run().await.unwrap()
     })
@@ -180,6 +178,16 @@ spec:
           securityContext: {allowPrivilegeEscalation: false, capabilities: {drop: [ALL]}}
 ";
 
+// Parts of [`API`], and what stands in their place.
+const USER: &str = "        runAsUser: 1000\n        runAsNonRoot: true\n";
+const CAPABILITIES: &str = "            capabilities:\n              drop: [ALL]\n";
+const RESOURCES: &str = "          resources:\n            requests:\n              cpu: 100m\n              memory: 300Mi\n            limits:\n              memory: 1Gi\n";
+const SHARED: &str = "          resources: {{- toYaml .Values.resources | nindent 12 }}\n";
+const LIMIT: &str = "            limits:\n              memory: 1Gi\n";
+const READINESS: &str =
+    "          readinessProbe:\n            httpGet: {path: /ready, port: http}\n";
+const LIVENESS: &str = "          livenessProbe:\n            httpGet:\n              path: /ready\n              port: http\n            failureThreshold: 9\n";
+
 /// A rule that is remedied: in the template, what is taken out of it or changed in it.
 struct Remedied {
     rule: &'static str,
@@ -207,26 +215,14 @@ const REMEDIED: &[Remedied] = &[
         "resources.cpu-request",
         &[("              cpu: 100m\n", "")],
     ),
-    remedied(
-        "resources.memory-limit",
-        &[("            limits:\n              memory: 1Gi\n", "")],
-    ),
-    remedied(
-        "resources.memory-request",
-        &[(
-            "          resources:\n            requests:\n              cpu: 100m\n              memory: 300Mi\n            limits:\n              memory: 1Gi\n",
-            "          resources: {{- toYaml .Values.resources | nindent 12 }}\n",
-        )],
-    ),
+    remedied("resources.memory-limit", &[(LIMIT, "")]),
+    remedied("resources.memory-request", &[(RESOURCES, SHARED)]),
     remedied(
         "pod.escalation",
         &[("            allowPrivilegeEscalation: false\n", "")],
     ),
     remedied("pod.non-root", &[("        runAsNonRoot: true\n", "")]),
-    remedied(
-        "pod.drop-capabilities",
-        &[("            capabilities:\n              drop: [ALL]\n", "")],
-    ),
+    remedied("pod.drop-capabilities", &[(CAPABILITIES, "")]),
     remedied(
         "pod.seccomp",
         &[(
@@ -234,20 +230,8 @@ const REMEDIED: &[Remedied] = &[
             "",
         )],
     ),
-    remedied(
-        "probes.readiness",
-        &[(
-            "          readinessProbe:\n            httpGet: {path: /ready, port: http}\n",
-            "",
-        )],
-    ),
-    remedied(
-        "probes.liveness",
-        &[(
-            "          livenessProbe:\n            httpGet:\n              path: /ready\n              port: http\n            failureThreshold: 9\n",
-            "",
-        )],
-    ),
+    remedied("probes.readiness", &[(READINESS, "")]),
+    remedied("probes.liveness", &[(LIVENESS, "")]),
     remedied("probes.same", &[("            failureThreshold: 9\n", "")]),
     remedied(
         "probes.hasty",
@@ -346,13 +330,13 @@ impl Remedied {
         let found = |report: &devk::check::ChartReport| {
             report.findings.iter().any(|f| f.rule.id == self.rule)
         };
-        assert!(found(&fix.before), "{}: not found", self.rule);
-        let left: Vec<_> = fix
+        assert!(found(&fix.charts[0].before), "{}: not found", self.rule);
+        let left: Vec<_> = fix.charts[0]
             .by_hand
             .iter()
             .map(|left| (left.rule, &left.why))
             .collect();
-        assert!(!found(&fix.after), "{}: {left:?}", self.rule);
+        assert!(!found(&fix.charts[0].after), "{}: {left:?}", self.rule);
         assert_eq!(
             fix.kept
                 .iter()
@@ -390,7 +374,7 @@ fn each_remedy_changes_the_text_that_it_is_meant_to_change() {
 fn left(values: &str, template: &str, rule: &str) -> String {
     let dir = chart(values, template);
     let fix = fixed(dir.path(), &only(&[rule]), &FixFigures::default());
-    let left = fix.by_hand.iter().find(|left| left.rule == rule);
+    let left = fix.charts[0].by_hand.iter().find(|left| left.rule == rule);
     left.unwrap_or_else(|| panic!("{rule}: {:?}", fix.kept))
         .why
         .clone()
@@ -402,22 +386,19 @@ fn what_is_not_certain_is_left_with_the_reason() {
         assert!(API.contains(from), "{from}");
         API.replacen(from, to, 1)
     };
-    let service = "---\napiVersion: v1\nkind: Service\n";
-    let no_service = api(service, "---\napiVersion: v1\nkind: Service\n")
-        .replace("app: api\n  ports", "app: other\n  ports");
-    let no_probes = no_service.replace("          readinessProbe:\n            httpGet: {path: /ready, port: http}\n", "")
-        .replace("          livenessProbe:\n            httpGet:\n              path: /ready\n              port: http\n            failureThreshold: 9\n", "");
-    let root = api("        runAsUser: 1000\n        runAsNonRoot: true\n", "");
-    let resources = "          resources:\n            requests:\n              cpu: 100m\n              memory: 300Mi\n            limits:\n              memory: 1Gi\n";
+    let no_probes = api("app: api\n  ports", "app: other\n  ports")
+        .replace(READINESS, "")
+        .replace(LIVENESS, "");
+    let root = api(USER, "");
     let hidden = api(
-        resources,
+        RESOURCES,
         "          {{- with .Values.limits }}\n          resources: {{- toYaml . | nindent 12 }}\n          {{- end }}\n",
     );
     let cases = [
         (no_probes, "probes.readiness", "no Service"),
         (root.clone(), "pod.non-root", "may run as root"),
         (
-            root.replace("            capabilities:\n              drop: [ALL]\n", ""),
+            root.replace(CAPABILITIES, ""),
             "pod.drop-capabilities",
             "may be root",
         ),
@@ -457,12 +438,7 @@ fn what_is_not_certain_is_left_with_the_reason() {
 /// is meant to do is undone.
 #[test]
 fn a_change_that_changes_something_else_is_undone() {
-    let resources = "          resources:\n            requests:\n              cpu: 100m\n              memory: 300Mi\n            limits:\n              memory: 1Gi\n";
-    let shared = API.replacen(
-        resources,
-        "          resources: {{- toYaml .Values.resources | nindent 12 }}\n",
-        1,
-    );
+    let shared = API.replacen(RESOURCES, SHARED, 1);
     let echo = format!(
         "{shared}---\napiVersion: v1\nkind: ConfigMap\nmetadata:\n  name: {{{{ .Release.Name }}}}-echo\ndata:\n  resources: {{{{ toYaml .Values.resources | quote }}}}\n"
     );
@@ -472,7 +448,7 @@ fn a_change_that_changes_something_else_is_undone() {
 
 #[test]
 fn random_texts_keep_no_change_from_being_made() {
-    let template = API.replacen("            limits:\n              memory: 1Gi\n", "", 1)
+    let template = API.replacen(LIMIT, "", 1)
         + "---\napiVersion: v1\nkind: Secret\nmetadata:\n  name: {{ .Release.Name }}-random\nstringData:\n  key: {{ randAlphaNum 16 }}\n";
     let dir = chart(VALUES, &template);
     let fix = fixed(dir.path(), &CheckConfig::default(), &FixFigures::default());
@@ -481,23 +457,13 @@ fn random_texts_keep_no_change_from_being_made() {
             .iter()
             .any(|kept| kept.rules.contains(&"resources.memory-limit")),
         "{:?}",
-        fix.by_hand
+        fix.charts[0].by_hand
     );
 }
 
 #[test]
 fn a_known_user_lets_capabilities_go() {
-    let template = API
-        .replacen(
-            "        runAsUser: 1000\n        runAsNonRoot: true\n",
-            "",
-            1,
-        )
-        .replacen(
-            "            capabilities:\n              drop: [ALL]\n",
-            "",
-            1,
-        );
+    let template = API.replacen(USER, "", 1).replacen(CAPABILITIES, "", 1);
     let dir = chart(VALUES, &template);
     let figures = FixFigures {
         user: Some(1234),
@@ -553,9 +519,9 @@ fn no_chart_comes_out_worse() {
                             .map(|f| f.fingerprint())
                             .collect::<BTreeSet<_>>()
                     };
-                    let is_worse = fix.after.score < fix.before.score
-                        || !of(&fix.after).is_subset(&of(&fix.before));
-                    let renders = fix.after.renderings == fix.before.renderings;
+                    let is_worse = fix.charts[0].after.score < fix.charts[0].before.score
+                        || !of(&fix.charts[0].after).is_subset(&of(&fix.charts[0].before));
+                    let renders = fix.charts[0].after.renderings == fix.charts[0].before.renderings;
                     if is_worse || !renders {
                         wrong.lock().unwrap().push(*rule);
                     }

@@ -11,6 +11,8 @@ mod document;
 mod fix;
 mod places;
 mod speed;
+mod stacks;
+mod ugly;
 
 use std::collections::BTreeSet;
 

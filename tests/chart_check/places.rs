@@ -7,7 +7,7 @@ use devk::config::{CheckConfig, Origin};
 
 use super::case::{facts, folder, report};
 
-fn is_there(origin: &Origin) -> bool {
+pub(crate) fn is_there(origin: &Origin) -> bool {
     let text = std::fs::read_to_string(&origin.file).unwrap_or_default();
     (1..=text.lines().count()).contains(&(origin.line as usize))
 }

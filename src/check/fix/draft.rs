@@ -9,7 +9,7 @@ use super::super::facts::ChartFacts;
 use super::super::gather::{ChartGatherer, CheckedChart};
 use crate::config::{Project, ReleaseConfig, ReleaseSource};
 use crate::error::Errors;
-use crate::paths::refused;
+use crate::paths::{refused, scratch};
 use crate::release::variant::copy_chart;
 
 /// How far above the chart a dependency may be (`file://../../common`).
@@ -28,18 +28,11 @@ pub(super) async fn drafted(
     texts: &ChartTexts,
     cache: &Path,
 ) -> Result<ChartFacts, Errors> {
-    let folder = match chart {
-        CheckedChart::Folder(folder) => folder,
-        CheckedChart::Release(_, release) => match &release.source {
-            ReleaseSource::Chart(folder) => folder,
-            // Its files are no chart's: there is nothing to change.
-            ReleaseSource::Manifests(_) | ReleaseSource::Kustomize(_) => {
-                return gatherer.facts(chart).await;
-            }
-        },
+    let Some(folder) = chart.folder() else {
+        // Its files are no chart's: there is nothing to change.
+        return gatherer.facts(chart).await;
     };
-    let scratch = tempfile::Builder::new().prefix("devk-").tempdir();
-    let scratch = scratch.map_err(|e| refused("make", &std::env::temp_dir(), &e))?;
+    let scratch = scratch()?;
     let copy = copied(folder, &scratch)?;
     for (path, text) in texts {
         let file = copy.join(path);
@@ -122,14 +115,9 @@ fn moved(
     folder: &Path,
     copy: &Path,
 ) -> (Project, ReleaseConfig) {
-    let is_here =
-        |source: &ReleaseSource| matches!(source, ReleaseSource::Chart(chart) if chart == folder);
     let mut project = project.clone();
-    for release in project
-        .releases
-        .iter_mut()
-        .filter(|release| is_here(&release.source))
-    {
+    let releases = project.releases.iter_mut();
+    for release in releases.filter(|release| release.source.chart() == Some(folder)) {
         release.source = ReleaseSource::Chart(copy.to_owned());
         for file in &mut release.values {
             if let Ok(below) = file.strip_prefix(folder) {

@@ -3,12 +3,11 @@
 use std::path::{Path, PathBuf};
 
 use similar::{ChangeTag, TextDiff};
-use tempfile::NamedTempFile;
 
 use super::super::gates::secrets::is_secret_name;
 use crate::environment::Environment;
 use crate::error::{Code, Error, Result};
-use crate::paths::refused;
+use crate::paths::{mode_of, refused, remove_file, write_atomic, write_beside};
 use crate::process::Cmd;
 use crate::shell::quote;
 
@@ -78,7 +77,9 @@ pub fn write_all(changes: &[ChangedText]) -> Result<()> {
             );
             return Err(Error::new(Code::ChartChanged, message).hint("run the command again"));
         }
-        ready.push((beside(&file, &change.after)?, file, change));
+        let temp = write_beside(&file, change.after.as_bytes(), mode_of(&file));
+        let temp = temp.map_err(|e| refused("write", &file, &e))?;
+        ready.push((temp, file, change));
     }
     let mut done: Vec<(PathBuf, &ChangedText)> = vec![];
     for (temp, file, change) in ready {
@@ -94,45 +95,10 @@ pub fn write_all(changes: &[ChangedText]) -> Result<()> {
     Ok(())
 }
 
-fn beside(file: &Path, text: &str) -> Result<NamedTempFile> {
-    let write = || {
-        let dir = file.parent().unwrap_or(Path::new("."));
-        std::fs::create_dir_all(dir)?;
-        let mut temp = NamedTempFile::new_in(dir)?;
-        std::io::Write::write_all(&mut temp, text.as_bytes())?;
-        temp.as_file().set_permissions(permissions(file)?)?;
-        temp.as_file().sync_all()?;
-        Ok(temp)
-    };
-    write().map_err(|e: std::io::Error| refused("write", file, &e))
-}
-
-/// Those of the file; of a new one what is usual.
-fn permissions(file: &Path) -> std::io::Result<std::fs::Permissions> {
-    match std::fs::metadata(file) {
-        Ok(meta) => Ok(meta.permissions()),
-        Err(e) if e.kind() == std::io::ErrorKind::NotFound => usual(file),
-        Err(e) => Err(e),
-    }
-}
-
-#[cfg(unix)]
-fn usual(_: &Path) -> std::io::Result<std::fs::Permissions> {
-    Ok(std::os::unix::fs::PermissionsExt::from_mode(0o644))
-}
-
-#[cfg(not(unix))]
-fn usual(file: &Path) -> std::io::Result<std::fs::Permissions> {
-    std::fs::metadata(file.parent().unwrap_or(file)).map(|meta| meta.permissions())
-}
-
 fn restore(file: &Path, change: &ChangedText) -> Result<()> {
     match &change.before {
-        None => crate::paths::remove_file(file),
-        Some(text) => beside(file, text)?
-            .persist(file)
-            .map(|_| ())
-            .map_err(|e| refused("write", file, &e.error)),
+        None => remove_file(file),
+        Some(text) => write_atomic(file, text.as_bytes(), mode_of(file)),
     }
 }
 

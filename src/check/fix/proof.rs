@@ -11,6 +11,7 @@ use super::super::report::ChartReport;
 use super::super::seen::Subject;
 use super::FixFigures;
 use super::remedy::{Remedy, remedy};
+use crate::config::CheckConfig;
 use crate::release::lined::RenderedDocument;
 
 /// What tells an object from all others of a rendering: template, kind, namespace, name.
@@ -19,12 +20,46 @@ type ObjectKey = [String; 4];
 /// A value of an object, by the keys that lead to it.
 type Leaves = BTreeMap<Vec<String>, Value>;
 
+/// A chart with what it is worth.
+pub(super) struct JudgedChart {
+    pub(super) facts: ChartFacts,
+    pub(super) report: ChartReport,
+    /// As if every set of values were what is installed.
+    all: ChartReport,
+}
+
+impl JudgedChart {
+    pub(super) fn of(facts: ChartFacts, judgement: Judgement<'_>) -> Self {
+        Self {
+            report: judge(&facts, judgement),
+            all: judge_all(&facts, judgement),
+            facts,
+        }
+    }
+}
+
+/// Why a change is not kept.
+#[derive(Debug, PartialEq, Eq)]
+pub(super) enum Unproven {
+    /// A field differs, which may do so by itself.
+    Field(String),
+    Otherwise(String),
+}
+
+impl Unproven {
+    pub(super) fn why(self) -> String {
+        match self {
+            Self::Field(why) | Self::Otherwise(why) => why,
+        }
+    }
+}
+
 /// What may change, and what has to be gone.
 pub(super) struct ChangeProof<'a> {
-    pub(super) before: &'a ChartFacts,
+    pub(super) before: &'a JudgedChart,
     /// Rendered once more without a change; what differs between the two changes by itself.
     pub(super) again: Option<&'a ChartFacts>,
-    pub(super) judgement: Judgement<'a>,
+    pub(super) config: &'a CheckConfig,
     pub(super) figures: &'a FixFigures,
     /// The rules whose findings are remedied.
     pub(super) rules: &'a BTreeSet<&'static str>,
@@ -33,31 +68,33 @@ pub(super) struct ChangeProof<'a> {
 }
 
 impl ChangeProof<'_> {
-    /// What the chart is worth after the change; else why the change is not kept.
-    pub(super) fn of(&self, after: &ChartFacts) -> Result<ChartReport, String> {
-        self.renders(after)?;
-        let all_before = judge_all(self.before, self.judgement);
-        let meant = self.meant(&all_before);
-        for (before, now) in self.before.renderings.iter().zip(&after.renderings) {
+    /// Proves the change by the changed chart; else why it is not kept.
+    pub(super) fn of(&self, after: &JudgedChart) -> Result<(), Unproven> {
+        self.renders(&after.facts).map_err(Unproven::Otherwise)?;
+        let meant = self.meant();
+        let renderings = self.before.facts.renderings.iter();
+        for (before, now) in renderings.zip(&after.facts.renderings) {
             let again = self.again.and_then(|again| rendering(again, &before.label));
             changes(before, now, again, &meant)?;
         }
-        let all_after = judge_all(after, self.judgement);
-        let known = fingerprints(&all_before);
-        if let Some(new) =
-            charged(&all_after).find(|finding| !known.contains(&finding.fingerprint()))
-        {
+        self.remedies(after).map_err(Unproven::Otherwise)
+    }
+
+    /// Every target is gone, and nothing new is found.
+    fn remedies(&self, after: &JudgedChart) -> Result<(), String> {
+        let known = fingerprints(&self.before.all);
+        let mut found = charged(&after.all);
+        if let Some(new) = found.find(|finding| !known.contains(&finding.fingerprint())) {
             let object = new.object.as_deref().unwrap_or("the chart");
             return Err(format!(
                 "then `{}` finds something in {object}: {}",
                 new.rule.id, new.message
             ));
         }
-        let report = judge(after, self.judgement);
-        let left = fingerprints(&report);
+        let left = fingerprints(&after.report);
         match self.targets.iter().any(|target| left.contains(target)) {
             true => Err("the finding is still there".to_owned()),
-            false => Ok(report),
+            false => Ok(()),
         }
     }
 
@@ -69,7 +106,8 @@ impl ChangeProof<'_> {
                 .map(|failure| failure.label.clone())
                 .collect::<BTreeSet<_>>()
         };
-        let known = labels(self.before);
+        let before = &self.before.facts;
+        let known = labels(before);
         if let Some(failure) = after
             .failures
             .iter()
@@ -80,11 +118,7 @@ impl ChangeProof<'_> {
                 failure.label, failure.error.message
             ));
         }
-        let same = self
-            .before
-            .renderings
-            .iter()
-            .map(|rendering| &rendering.label);
+        let same = before.renderings.iter().map(|rendering| &rendering.label);
         match same.eq(after.renderings.iter().map(|rendering| &rendering.label)) {
             true => Ok(()),
             false => Err("the chart has other sets of values".to_owned()),
@@ -92,14 +126,16 @@ impl ChangeProof<'_> {
     }
 
     /// The fields that may change, by object (`Deployment/api`), and the workloads that may get a budget.
-    fn meant(&self, before: &ChartReport) -> MeantChanges {
+    fn meant(&self) -> MeantChanges {
         let mut meant = MeantChanges::default();
-        let findings = charged(before).filter(|finding| self.rules.contains(finding.rule.id));
+        let facts = &self.before.facts;
+        let findings = charged(&self.before.all);
+        let findings = findings.filter(|finding| self.rules.contains(finding.rule.id));
         for finding in findings {
             let Subject::Object { label, .. } = &finding.subject else {
                 continue;
             };
-            match remedy(finding, self.before, self.judgement.config, self.figures) {
+            match remedy(finding, facts, self.config, self.figures) {
                 Remedy::Fields(fields) => {
                     let fields = fields.into_iter().map(|field| (field.path, field.value));
                     meant
@@ -195,7 +231,8 @@ fn changes(
     now: &CheckRendering,
     again: Option<&CheckRendering>,
     meant: &MeantChanges,
-) -> Result<(), String> {
+) -> Result<(), Unproven> {
+    let otherwise = |why| Err(Unproven::Otherwise(why));
     let (old, new) = (objects(before), objects(now));
     let again = again.map(objects);
     let with = format!("with {}", before.label);
@@ -205,14 +242,14 @@ fn changes(
             .get(&[String::from("metadata"), String::from("name")][..])
             .is_some();
         if kind != "PodDisruptionBudget" || !has_name || !meant.budgets.contains(name) {
-            return Err(format!("it brings {kind}/{name} {with}"));
+            return otherwise(format!("it brings {kind}/{name} {with}"));
         }
     }
     for (key, was) in &old {
         let [_, kind, _, name] = &key.0;
         let label = format!("{kind}/{name}");
         let Some(is) = new.get(key) else {
-            return Err(format!("{label} is gone {with}"));
+            return otherwise(format!("{label} is gone {with}"));
         };
         // What another rendering of the same files changes, too, is none of this change.
         let restless = |path: &Vec<String>| {
@@ -228,10 +265,9 @@ fn changes(
                 (_, None) => meant.replaces(&label, path),
             };
             if !is_fine && !restless(path) {
-                return Err(format!(
-                    "it changes `{}` of {label}, too, {with}",
-                    path.join(".")
-                ));
+                let path = path.join(".");
+                let why = format!("it changes `{path}` of {label}, too, {with}");
+                return Err(Unproven::Field(why));
             }
         }
     }
@@ -302,16 +338,19 @@ mod tests {
         assert!(
             check(&with("grace: {a: 31}"), None)
                 .unwrap_err()
+                .why()
                 .contains("spec.grace.a")
         );
         assert!(
             check(&with("grace: {a: 30}, b: 1"), None)
                 .unwrap_err()
+                .why()
                 .contains("spec.b")
         );
         assert!(
             check(&TEXT.replace("replicas: 1, ", ""), None)
                 .unwrap_err()
+                .why()
                 .contains("spec.replicas")
         );
         assert!(check(&TEXT.replace("name: api", "name: b"), None).is_err());

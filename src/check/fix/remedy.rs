@@ -38,6 +38,33 @@ pub(super) struct RemedyField {
     pub(super) action: Option<&'static str>,
 }
 
+impl RemedyField {
+    /// What a template says: an action as its text, or the value.
+    pub(super) fn said(&self) -> Value {
+        let action = self.action.map(|action| json!(action));
+        action.unwrap_or_else(|| self.value.clone())
+    }
+}
+
+/// What keys and positions lead to.
+pub(super) fn value_at<'v, S: AsRef<str>>(object: &'v Value, path: &[S]) -> Option<&'v Value> {
+    path.iter().try_fold(object, |value, step| match value {
+        Value::Array(items) => items.get(step.as_ref().parse::<usize>().ok()?),
+        other => other.get(step.as_ref()),
+    })
+}
+
+/// How many steps of a path lead to something that has entries; the last one leads to the value itself.
+pub(super) fn depth(object: &Value, path: &[String]) -> usize {
+    let has_entries = |steps: &usize| match value_at(object, &path[..*steps]) {
+        Some(Value::Object(entries)) => !entries.is_empty(),
+        Some(Value::Array(items)) => !items.is_empty(),
+        _ => false,
+    };
+    let steps = (0..path.len()).take_while(has_entries);
+    steps.last().unwrap_or(0)
+}
+
 /// A new liveness probe fails for five minutes before a program is started anew: nobody knows how long its start takes.
 const PATIENT_FAILURES: u64 = 30;
 
@@ -139,6 +166,19 @@ fn field<S: AsRef<str>>(path: impl IntoIterator<Item = S>, value: Value) -> Reme
     }
 }
 
+/// A field by its keys below a path.
+fn below(path: &[String], keys: &[&str], value: Value) -> RemedyField {
+    field(
+        path.iter().map(String::as_str).chain(keys.iter().copied()),
+        value,
+    )
+}
+
+/// Why nothing is written over a value.
+fn chosen(name: &str) -> String {
+    format!("`{name}` has a value that somebody chose")
+}
+
 impl<'a> Case<'a> {
     fn at_path(&self, value: Value) -> Fields {
         Ok(vec![field(self.path, value)])
@@ -146,13 +186,9 @@ impl<'a> Case<'a> {
 
     /// A field that has no value yet.
     fn absent(&self, path: &[&str], value: Value) -> Fields {
-        let pointer = path
-            .iter()
-            .map(|step| format!("/{}", step.replace('/', "~1")));
-        match self.object.json.pointer(&pointer.collect::<String>()) {
+        match value_at(self.object.json, path) {
             Some(given) if !given.is_null() => {
-                let name = path.last().copied().unwrap_or_default();
-                Err(format!("`{name}` has a value that somebody chose"))
+                Err(chosen(path.last().copied().unwrap_or_default()))
             }
             _ => Ok(vec![field(path, value)]),
         }
@@ -176,13 +212,10 @@ impl<'a> Case<'a> {
         found.ok_or_else(|| "the finding is about no container".to_owned())
     }
 
-    /// A path below the pod's spec.
-    fn of_pod(&self, below: &[&str]) -> Result<Vec<String>, String> {
+    /// The path of the pod's spec.
+    fn of_pod(&self) -> Result<Vec<String>, String> {
         let spec = self.pod()?.at("");
-        let spec = spec.split('/').skip(1).map(str::to_owned);
-        Ok(spec
-            .chain(below.iter().map(|step| (*step).to_owned()))
-            .collect())
+        Ok(spec.split('/').skip(1).map(str::to_owned).collect())
     }
 
     /// A figure, or what the constraint allows if that is less.
@@ -211,14 +244,18 @@ impl<'a> Case<'a> {
     }
 
     fn requests(&self) -> Vec<RemedyField> {
-        let path = |what: &str| {
-            let below = ["requests", what].map(str::to_owned);
-            self.path.iter().cloned().chain(below).collect::<Vec<_>>()
-        };
         let (cpu, memory) = (&self.figures.cpu_request, &self.figures.memory_request);
         vec![
-            field(path("cpu"), self.capped(cpu, &self.config.max_cpu)),
-            field(path("memory"), self.capped(memory, &self.config.max_memory)),
+            below(
+                self.path,
+                &["requests", "cpu"],
+                self.capped(cpu, &self.config.max_cpu),
+            ),
+            below(
+                self.path,
+                &["requests", "memory"],
+                self.capped(memory, &self.config.max_memory),
+            ),
         ]
     }
 

@@ -8,9 +8,9 @@ use serde_json::{Map, Value};
 
 use super::super::align::TemplateLines;
 use super::nesting::{LineNesting, TemplateBlock, nesting};
-use super::remedy::RemedyField;
+use super::remedy::{RemedyField, depth, value_at};
 use crate::release::lined::{LinedYaml, RenderedDocument};
-use crate::release::yaml_edit::{block_text, flow_text};
+use crate::release::yaml_edit::{block_text, flow_text, put, with_lines};
 
 /// A template, and a document that it has rendered to.
 pub(super) struct TemplateText<'a> {
@@ -63,12 +63,12 @@ impl<'a> TemplateText<'a> {
             return self.with_value(field);
         }
         let first = fields.first().ok_or("there is no field")?;
-        let depth = self.depth(&first.path);
+        let depth = depth(&self.document.object, &first.path);
         let (parent, _) = first.path.split_at(depth);
         if !self.value(parent).is_some_and(Value::is_object) {
             return Err("the field belongs to an item that is not there".to_owned());
         }
-        let mut added = Map::new();
+        let mut added = Value::Object(Map::new());
         for field in fields {
             let Some(rest) = field
                 .path
@@ -77,11 +77,12 @@ impl<'a> TemplateText<'a> {
             else {
                 return Err("the fields belong to several mappings".to_owned());
             };
-            nest(&mut added, rest, field);
+            put(&mut added, rest, field.said()).ok_or("one of the fields is in another one")?;
         }
+        let added = added.as_object().ok_or("there is no field")?;
         let names: Vec<_> = added.keys().map(String::as_str).collect();
         let site = self.site(parent, &names)?;
-        let mut block = block_text(&added, site.column, written);
+        let mut block = block_text(added, site.column, written);
         if site.moves_dot {
             block = block.replace(" .", " $.");
         }
@@ -100,24 +101,7 @@ impl<'a> TemplateText<'a> {
     }
 
     fn value(&self, path: &[String]) -> Option<&Value> {
-        let step = |value: &'a Value, step: &String| match value {
-            Value::Array(items) => items.get(step.parse::<usize>().ok()?),
-            other => other.get(step),
-        };
-        path.iter().try_fold(&self.document.object, step)
-    }
-
-    /// How many steps of a path lead to something that has entries.
-    fn depth(&self, path: &[String]) -> usize {
-        let is_there = |steps: &usize| {
-            self.value(&path[..*steps])
-                .is_some_and(|value| match value {
-                    Value::Object(entries) => !entries.is_empty(),
-                    Value::Array(items) => !items.is_empty(),
-                    _ => false,
-                })
-        };
-        (0..path.len()).take_while(is_there).last().unwrap_or(0)
+        value_at(&self.document.object, path)
     }
 
     /// The line of the template that wrote a key, which it begins with, and the key's column.
@@ -162,7 +146,7 @@ impl<'a> TemplateText<'a> {
         let new = format!(
             "{head}: {}{}{comment}",
             &rest[..margin],
-            written_field(field)
+            written(&field.said())
         );
         Ok(self.replaced(at, &new))
     }
@@ -282,24 +266,9 @@ impl<'a> TemplateText<'a> {
             .collect())
     }
 
-    fn line_end(&self) -> &'static str {
-        match self.text.contains("\r\n") {
-            true => "\r\n",
-            false => "\n",
-        }
-    }
-
     fn inserted(&self, after: usize, block: &str) -> String {
-        let end = self.line_end();
-        let at: usize = self
-            .text
-            .split_inclusive('\n')
-            .take(after)
-            .map(str::len)
-            .sum();
-        let (before, behind) = self.text.split_at(at);
-        let gap = if before.ends_with('\n') { "" } else { end };
-        format!("{before}{gap}{}{behind}", block.replace('\n', end))
+        let lines = self.text.split_inclusive('\n').take(after);
+        with_lines(self.text, lines.map(str::len).sum(), block)
     }
 
     fn replaced(&self, at: usize, line: &str) -> String {
@@ -360,37 +329,12 @@ fn indented(action: &str) -> Option<usize> {
     digits.parse().ok()
 }
 
-/// Adds a field to a mapping by its path there; what is an action stands as its text.
-fn nest(entries: &mut Map<String, Value>, path: &[String], field: &RemedyField) {
-    match path {
-        [] => {}
-        [key] => {
-            let text = field.action.map(|action| Value::String(action.to_owned()));
-            entries.insert(key.clone(), text.unwrap_or_else(|| field.value.clone()));
-        }
-        [key, rest @ ..] => {
-            let below = entries
-                .entry(key.clone())
-                .or_insert_with(|| Value::Object(Map::new()));
-            if let Value::Object(below) = below {
-                nest(below, rest, field);
-            }
-        }
-    }
-}
-
 /// A scalar in a template.
 fn written(value: &Value) -> String {
     match value {
         Value::String(text) if text.starts_with("{{") => text.clone(),
         other => flow_text(other),
     }
-}
-
-fn written_field(field: &RemedyField) -> String {
-    field
-        .action
-        .map_or_else(|| flow_text(&field.value), str::to_owned)
 }
 
 #[cfg(test)]

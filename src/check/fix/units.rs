@@ -9,7 +9,7 @@ use super::super::facts::ChartFacts;
 use super::super::finding::ChartFinding;
 use super::super::seen::Subject;
 use super::draft::ChartTexts;
-use super::remedy::{Remedy, RemedyField};
+use super::remedy::{Remedy, RemedyField, depth};
 use super::template::TemplateText;
 use super::{KeptFix, values};
 
@@ -33,7 +33,7 @@ pub(super) struct FixUnit {
 }
 
 /// A file of the chart with its new text, or why there is none.
-type Way = Result<(PathBuf, String), String>;
+pub(super) type Way = Result<(PathBuf, String), String>;
 
 pub(super) fn units<'f>(
     facts: &ChartFacts,
@@ -96,24 +96,7 @@ pub(super) fn units<'f>(
 
 /// The mapping that a field is missing in, and the first key that is missing there.
 fn place(object: &Value, path: &[String]) -> String {
-    let mut value = object;
-    let mut steps = 0;
-    for step in path {
-        let next = match value {
-            Value::Array(items) => step.parse::<usize>().ok().and_then(|at| items.get(at)),
-            other => other.get(step),
-        };
-        let is_filled = |next: &&Value| match next {
-            Value::Object(entries) => !entries.is_empty(),
-            Value::Array(items) => !items.is_empty(),
-            _ => false,
-        };
-        let Some(next) = next.filter(is_filled) else {
-            break;
-        };
-        (value, steps) = (next, steps + 1);
-    }
-    path[..(steps + 1).min(path.len())].join("/")
+    path[..(depth(object, path) + 1).min(path.len())].join("/")
 }
 
 impl FixUnit {

@@ -86,7 +86,8 @@ fn yaml(view: &ChartView<'_>, seen: &mut Sightings) {
             }
         }
         if file.path == Path::new("values.schema.json")
-            && let Err(why) = serde_json::from_str::<Value>(text)
+            // helm leaves out the byte order mark of every file.
+            && let Err(why) = serde_json::from_str::<Value>(text.trim_start_matches('\u{feff}'))
         {
             let line = u32::try_from(why.line()).ok();
             seen.file(path, line, format!("not valid JSON: {why}"));

@@ -4,6 +4,7 @@ use super::super::facts::{RenderFailure, RenderingUse};
 use super::super::rule::rules;
 use super::super::seen::{Sightings, Subject};
 use super::super::view::ChartView;
+use crate::error::{Code, Error};
 use crate::place::Origin;
 
 rules! { Functional;
@@ -43,15 +44,11 @@ fn failures(view: &ChartView<'_>, seen: &mut Sightings, is_meant: impl Fn(&Rende
     let failures = view.facts.failures.iter();
     for failure in failures.filter(|failure| is_meant(failure)) {
         let error = &failure.error;
-        // The schema's own words stand below helm's.
-        let words = match error.message.ends_with(':') {
-            true => error
-                .evidence
-                .iter()
-                .find_map(|line| line.strip_prefix("- ")),
-            false => None,
-        };
-        let words = words.map(|words| format!(" {words}")).unwrap_or_default();
+        let words = cause(error).map(|words| match error.message.ends_with(':') {
+            true => format!(" {words}"),
+            false => format!(": {words}"),
+        });
+        let words = words.unwrap_or_default();
         let message = format!("with {}: {}{words}", failure.label, error.message);
         let place = failure.error.file.clone().map(|file| Origin {
             file,
@@ -59,5 +56,56 @@ fn failures(view: &ChartView<'_>, seen: &mut Sightings, is_meant: impl Fn(&Rende
         });
         let subject = place.map_or(Subject::Chart, Subject::Place);
         seen.push(message, subject, &[]);
+    }
+}
+
+/// The words that a message which ends with a colon, or says no more than that a fetch failed, leaves to helm.
+fn cause(error: &Error) -> Option<&str> {
+    let mut lines = error
+        .evidence
+        .iter()
+        .flat_map(|text| text.lines().map(str::trim));
+    let said = |line: &&str| !(line.is_empty() || line.starts_with('$') || line.ends_with(':'));
+    match error.code {
+        Code::ChartDependency => {
+            let why = |line: &&str| line.starts_with("Get ") || line.starts_with("Error:");
+            lines.find(why)
+        }
+        _ if !error.message.ends_with(':') => None,
+        // Of the schema of values each problem is an item, below the name of its chart.
+        _ => lines.find(said).map(|line| line.trim_start_matches("- ")),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_cause_is_what_helm_says_below_a_message_that_names_none() {
+        let cause_of = |code, message: &str, evidence: &str| {
+            let error = Error::new(code, message).evidence(evidence);
+            cause(&error).map(str::to_owned)
+        };
+        for (evidence, expected) in [
+            (
+                "$ helm template\nshop:\n- at '/a': got number",
+                "at '/a': got number",
+            ),
+            (
+                "shop:\njson-pointer in \"x\" not found",
+                "json-pointer in \"x\" not found",
+            ),
+        ] {
+            let found = cause_of(Code::ChartRender, "they do not fit:", evidence);
+            assert_eq!(found.as_deref(), Some(expected));
+        }
+        assert_eq!(cause_of(Code::ChartRender, "it fails", "shop"), None);
+        let fetch =
+            "Getting updates\n\tGet \"https://charts.invalid\": no such host\nError: no repository";
+        assert_eq!(
+            cause_of(Code::ChartDependency, "cannot be fetched", fetch).as_deref(),
+            Some("Get \"https://charts.invalid\": no such host")
+        );
     }
 }

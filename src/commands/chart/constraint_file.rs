@@ -49,13 +49,9 @@ impl ConstraintFile {
             });
         }
         let dir = &context.source.dir;
-        let above = || {
-            dir.ancestors()
-                .find(|dir| dir.join(CONSTRAINTS_FILE).exists())
-        };
         let root = match project {
             Some(project) => &project.root,
-            None => above().unwrap_or(dir),
+            None => config::constraints_above(dir).unwrap_or(dir),
         };
         let file = root.join(CONSTRAINTS_FILE);
         let before = match std::fs::read_to_string(&file) {
@@ -115,11 +111,11 @@ impl ConstraintFile {
 
     /// None if nothing changes.
     pub(super) fn changed(&self) -> Option<ChangedText> {
-        (self.before.as_ref() != Some(&self.after) && (self.before.is_some() || self.after != HEAD))
-            .then(|| ChangedText {
-                file: self.file.clone(),
-                before: self.before.clone(),
-                after: self.after.clone(),
-            })
+        let before = self.before.as_deref().unwrap_or(HEAD);
+        (before != self.after).then(|| ChangedText {
+            file: self.file.clone(),
+            before: self.before.clone(),
+            after: self.after.clone(),
+        })
     }
 }

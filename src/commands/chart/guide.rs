@@ -6,8 +6,7 @@ use std::path::{Path, PathBuf};
 use serde_json::{Value, json};
 
 use super::constraint_file::ConstraintFile;
-use super::teach::optional_project;
-use super::{ChartFormat, chosen, constraints, fix};
+use super::{ChartFormat, chosen, constraints, fix, looking, optional_project};
 use crate::check::{
     self, AnswerForm, ChangedText, ChartFixer, ChartGatherer, CheckedChart, FixFigures,
     GuideEffect, GuideQuestion, Judgement, QuestionKind, answered, open_questions, understood,
@@ -59,21 +58,11 @@ pub async fn guide(
         return Err(Error::new(Code::ChartMissing, "devk.yaml names no charts").into());
     };
     let environment = Environment::of_process();
-    let (paths, _scratch) = match &project {
-        Some(project) => context.paths.for_looking(&project.id)?,
-        None => (context.paths.clone(), None),
-    };
+    let (paths, _scratch) = looking(context, project.as_ref())?;
     let gatherer = ChartGatherer::new(project.as_ref(), &paths, &environment).await?;
     let today = jiff::Zoned::now().date();
     let facts = gatherer.facts(chart).await?;
-    let report = check::judge(
-        &facts,
-        Judgement {
-            config: &config,
-            today,
-            baseline: None,
-        },
-    );
+    let report = check::judge(&facts, Judgement::new(&config, today));
     let open = open_questions(&facts, &report, &config);
     let answers = match &options.answers {
         Some(file) => given(&context.source.dir.join(file))?,
@@ -90,19 +79,19 @@ pub async fn guide(
         if !options.dry_run && !options.allow_dirty {
             fix::all_committed(std::slice::from_ref(chart)).await?;
         }
+        let charts = std::slice::from_ref(chart);
         let fixer = ChartFixer {
             gatherer: &gatherer,
-            chart,
-            judgement: Judgement {
-                config: &then,
-                today,
-                baseline: None,
-            },
+            charts,
+            others: &fix::others(project.as_ref(), charts),
+            judgement: Judgement::new(&then, today),
             figures: &effects.figures,
             only: Some(&effects.rules),
+            frozen: &fix::frozen(charts, options.allow_dirty).await?,
         };
         let fixed = fixer.run().await?;
-        score = Some((fixed.before.score, fixed.after.score));
+        let scores = fixed.charts.first();
+        score = scores.map(|fixed| (fixed.before.score, fixed.after.score));
         changes.extend(fixed.files);
     }
     write(

@@ -14,16 +14,16 @@ pub use teach::{TeachOptions, teach};
 
 use std::path::{Path, PathBuf};
 
+use console::style;
 use serde_json::json;
+use tempfile::TempDir;
 
 use super::Context;
-use crate::check::{
-    self, ChartGatherer, ChartHistory, ChartReport, CheckBaseline, CheckedChart, ConstraintOffer,
-    Judgement,
-};
-use crate::config::{self, CONSTRAINTS_FILE, CheckConfig, Project, ReleaseSource};
+use crate::check::{self, ChartGatherer, ChartHistory, CheckBaseline, CheckedChart, Judgement};
+use crate::config::{self, CheckConfig, Origin, Project};
 use crate::environment::Environment;
 use crate::error::{Code, Error, Errors, Exit, Result};
+use crate::paths::Paths;
 use crate::ui;
 
 /// How `devk chart check` prints its report.
@@ -74,19 +74,15 @@ pub async fn check(
     };
     let charts = chosen(context, project.as_ref(), &options.charts)?;
     let environment = Environment::of_process();
-    // What a command that only looks must not leave behind goes with `_scratch`.
-    let (paths, _scratch) = match &project {
-        Some(project) => context.paths.for_looking(&project.id)?,
-        None => (context.paths.clone(), None),
-    };
+    let (paths, _scratch) = looking(context, project.as_ref())?;
     let gatherer = ChartGatherer::new(project.as_ref(), &paths, &environment).await?;
     let judgement = Judgement {
-        config: &config,
-        today: jiff::Zoned::now().date(),
         baseline: baseline.as_ref(),
+        ..Judgement::new(&config, jiff::Zoned::now().date())
     };
     if let Some(fix) = options.fix {
-        return fix::run(context, &charts, &gatherer, judgement, fix, format).await;
+        let project = project.as_ref();
+        return fix::run(context, project, &charts, &gatherer, judgement, fix, format).await;
     }
     let (mut reports, mut falls) = (vec![], vec![]);
     for chart in &charts {
@@ -110,7 +106,8 @@ pub async fn check(
     let dir = &context.source.dir;
     ui::even_unread(match format {
         ChartFormat::Text => {
-            let offers = offers(context, &reports, &config);
+            let last = ChartHistory::last_of_all(&context.paths);
+            let offers = check::offers(&reports, &config, &last);
             ui::out(&(text::reports(&reports, &falls, dir) + &text::offers(&offers)))
         }
         ChartFormat::Json => ui::json(&json!({"version": 1, "charts": reports})),
@@ -126,47 +123,39 @@ pub async fn check(
     )
 }
 
-/// What earlier checks let devk offer as constraints.
-fn offers(
-    context: &Context,
-    reports: &[ChartReport],
-    config: &CheckConfig,
-) -> Vec<ConstraintOffer> {
-    let last = ChartHistory::last_of_all(&context.paths);
-    check::offers(reports, config, &last.iter().collect::<Vec<_>>())
-}
-
 /// The project; none if there is no devk.yaml and folders of charts are named.
 fn project(context: &Context, charts: &[String]) -> Result<Option<Project>, Errors> {
+    match charts {
+        [] => context.project().map(Some),
+        _ => optional_project(context),
+    }
+}
+
+/// The project; none if there is no devk.yaml.
+fn optional_project(context: &Context) -> Result<Option<Project>, Errors> {
+    let is_missing = |error: &Error| error.code == Code::ConfigMissing;
     match context.project() {
-        Ok(project) => Ok(Some(project)),
-        Err(errors) => {
-            let is_missing = errors
-                .0
-                .iter()
-                .all(|error| error.code == Code::ConfigMissing);
-            match is_missing && !charts.is_empty() {
-                true => Ok(None),
-                false => Err(errors),
-            }
-        }
+        Err(errors) if errors.0.iter().all(is_missing) => Ok(None),
+        found => found.map(Some),
+    }
+}
+
+/// devk's folders; what a command that only looks must not leave behind goes with the second part of the answer.
+fn looking(context: &Context, project: Option<&Project>) -> Result<(Paths, Option<TempDir>)> {
+    match project {
+        Some(project) => context.paths.for_looking(&project.id),
+        None => Ok((context.paths.clone(), None)),
     }
 }
 
 /// `check:` of devk.yaml over the team's file; of that alone, in this folder or above it, if there is no project.
 fn constraints(context: &Context, project: Option<&Project>) -> Result<CheckConfig, Errors> {
-    match project {
-        Some(project) => {
-            let team = config::team_constraints(&project.root)?;
-            Ok(project.check.clone().over(team))
-        }
-        None => {
-            let mut above = context.source.dir.ancestors();
-            match above.find(|dir| dir.join(CONSTRAINTS_FILE).exists()) {
-                Some(root) => config::team_constraints(root),
-                None => Ok(CheckConfig::default()),
-            }
-        }
+    if let Some(project) = project {
+        return config::project_constraints(project);
+    }
+    match config::constraints_above(&context.source.dir) {
+        Some(root) => config::team_constraints(root),
+        None => Ok(CheckConfig::default()),
     }
 }
 
@@ -190,12 +179,13 @@ fn chosen<'a>(
         .map(|release| release.name.as_str())
         .collect();
     all(named.iter().map(|name| {
-        let is_folder = |source: &ReleaseSource| match source {
-            ReleaseSource::Chart(chart) => *chart == absolute(context, name),
-            _ => false,
-        };
+        let path = absolute(context, name);
         let by_name = releases.iter().find(|release| release.name == *name);
-        let found = by_name.or_else(|| releases.iter().find(|r| is_folder(&r.source)));
+        let by_folder = || {
+            let mut releases = releases.iter();
+            releases.find(|release| release.source.chart() == Some(&path))
+        };
+        let found = by_name.or_else(by_folder);
         found.map_or_else(|| folder(context, name, &names), |release| Ok(of(release)))
     }))
 }
@@ -231,8 +221,16 @@ fn folder<'a>(context: &Context, name: &str, releases: &[&str]) -> Result<Checke
     Err(Error::new(Code::ChartMissing, message).hint(hint))
 }
 
+/// `chart/values.yaml:3: Deployment/api: no limit`, from the folder.
+fn placed(origin: Option<&Origin>, object: Option<&str>, message: &str, dir: &Path) -> String {
+    let place = origin.map(|origin| place(origin, dir) + ": ");
+    let object = object.map(|object| format!("{object}: "));
+    let (place, object) = (place.unwrap_or_default(), object.unwrap_or_default());
+    format!("{}{object}{message}", style(place).dim())
+}
+
 /// `chart/values.yaml:3`, from the folder.
-fn place(origin: &config::Origin, dir: &Path) -> String {
+fn place(origin: &Origin, dir: &Path) -> String {
     let file = origin.file.strip_prefix(dir).unwrap_or(&origin.file);
     format!("{}:{}", file.display(), origin.line)
 }

@@ -6,7 +6,7 @@ use console::style;
 use serde_json::json;
 
 use super::constraint_file::ConstraintFile;
-use super::{ChartFormat, chosen, constraints, fix, place, project};
+use super::{ChartFormat, chosen, constraints, fix, looking, optional_project, placed};
 use crate::check::{
     self, ChartFinding, ChartGatherer, ChartReport, Judgement, TEACH_FORMS, understood,
 };
@@ -99,12 +99,6 @@ pub async fn teach(
     Ok(Exit::Ok)
 }
 
-/// The project; none if there is no devk.yaml.
-pub(super) fn optional_project(context: &Context) -> Result<Option<Project>, Errors> {
-    // As for folders that are named: without devk.yaml there is no project.
-    project(context, &[String::new()])
-}
-
 /// What the constraint finds in each chart that was not found before, and the other way round.
 async fn looked_at(
     context: &Context,
@@ -118,24 +112,14 @@ async fn looked_at(
     }
     let charts = chosen(context, project, charts)?;
     let environment = Environment::of_process();
-    let (paths, _scratch) = match project {
-        Some(project) => context.paths.for_looking(&project.id)?,
-        None => (context.paths.clone(), None),
-    };
+    let (paths, _scratch) = looking(context, project)?;
     let gatherer = ChartGatherer::new(project, &paths, &environment).await?;
     let mut found = vec![];
     for chart in &charts {
         let facts = gatherer.facts(chart).await?;
         let judged = |config| {
             let today = jiff::Zoned::now().date();
-            check::judge(
-                &facts,
-                Judgement {
-                    config,
-                    today,
-                    baseline: None,
-                },
-            )
+            check::judge(&facts, Judgement::new(config, today))
         };
         let (before, after) = (judged(now), judged(then));
         found.push(Taught {
@@ -172,15 +156,9 @@ fn text(taught: &[Taught], context: &Context) -> String {
     }
     let dir = &context.source.dir;
     let line = |mark: String, finding: &ChartFinding| {
-        let object = finding.object.iter().map(|object| format!("{object}: "));
-        let place = finding.place.iter().map(|origin| place(origin, dir) + ": ");
-        let (object, place): (String, String) = (object.collect(), place.collect());
-        format!(
-            "  {mark} {} {}{object}{}\n",
-            finding.rule.id,
-            style(place).dim(),
-            finding.message
-        )
+        let (place, object) = (finding.place.as_ref(), finding.object.as_deref());
+        let what = placed(place, object, &finding.message, dir);
+        format!("  {mark} {} {what}\n", finding.rule.id)
     };
     let one = |taught: &Taught| {
         let counts = match (taught.new.len(), taught.gone.len()) {

@@ -224,12 +224,8 @@ fn private_content(
 ) -> Option<String> {
     let of = |node: &YamlNode, key: &str| node.get(key).map(YamlNode::printed);
     if let Some(content) = of(&config.value, "content") {
-        let public = alone
-            .map(|alone| section(alone, "configs"))
-            .unwrap_or_default()
-            .iter()
-            .find(|other| other.key == config.key)
-            .and_then(|other| of(&other.value, "content"));
+        let public =
+            alone.and_then(|alone| of(alone.root.get("configs")?.get(&config.key)?, "content"));
         return (public.as_ref() != Some(&content)).then_some(content);
     }
     let file = PathBuf::from(of(&config.value, "file")?);

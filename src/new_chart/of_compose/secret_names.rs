@@ -16,6 +16,16 @@ const WORDS: [&str; 12] = [
     "TOKEN",
 ];
 
+/// The same at the end of a word that has no dash within: `PGPASSWORD`. The shorter ones end other words, too.
+const ENDS: [&str; 6] = [
+    "APIKEY",
+    "PASSPHRASE",
+    "PASSWD",
+    "PASSWORD",
+    "SECRET",
+    "TOKEN",
+];
+
 /// What stands before `KEY` in the name of a secret.
 const KEYS: [&str; 9] = [
     "ACCESS",
@@ -74,7 +84,8 @@ pub(super) fn is_secret(name: &str, value: &str) -> bool {
         return false;
     }
     let is_short_number = value.len() < 6 && value.bytes().all(|byte| byte.is_ascii_digit());
-    let names_one = words.iter().any(|word| WORDS.contains(word)) && words != ["PWD"];
+    let is_one = |word: &&str| WORDS.contains(word) || ENDS.iter().any(|end| word.ends_with(end));
+    let names_one = words.iter().any(is_one) && words != ["PWD"];
     let names_key = words
         .windows(2)
         .any(|pair| pair[1] == "KEY" && KEYS.contains(&pair[0]));
@@ -122,6 +133,8 @@ mod tests {
             ("OPENAI_API_KEY", "sk-1"),
             ("GITHUB_TOKEN", "x"),
             ("DB_PASS", "1234"),
+            ("PGPASSWORD", "shop"),
+            ("MYAUTHTOKEN", "x"),
         ] {
             assert!(is_secret(name, value), "{name}");
         }
@@ -133,6 +146,8 @@ mod tests {
             ("AWS_ACCESS_KEY_ID", "x"),
             ("TOKEN_URL", "http://auth/token"),
             ("KEYBOARD", "de"),
+            ("COMPASS", "north"),
+            ("MAXTOKENS", "512"),
             ("PWD", "/srv"),
         ] {
             assert!(!is_secret(name, value), "{name}");

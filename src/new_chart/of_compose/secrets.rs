@@ -239,7 +239,7 @@ impl<'a> SecretUse<'a> {
     /// A value of a variable: what the kubelet makes the same text of.
     pub(super) fn in_value(&self, text: &str) -> String {
         let spans = self.spans(text);
-        replace(text, &spans, escaped, |secret| {
+        replace(text, &spans, escaped, |secret, _| {
             format!("$({})", self.variable(secret))
         })
     }
@@ -247,26 +247,22 @@ impl<'a> SecretUse<'a> {
     /// A word of a command or its arguments. Here a secret may stand anywhere: `-psecret`.
     pub(super) fn in_argument(&self, text: &str) -> String {
         let spans = self.anywhere(text);
-        replace(text, &spans, escaped, |secret| {
+        replace(text, &spans, escaped, |secret, _| {
             format!("$({})", self.variable(secret))
         })
     }
 
     /// A line for the shell: the variable stands in double quotes, whichever quotes the secret stood in.
     pub(super) fn in_shell(&self, text: &str) -> String {
-        let mut out = String::new();
-        let mut at = 0;
-        for (begin, end, secret) in self.anywhere(text) {
-            out += &text[at..begin];
+        let spans = self.anywhere(text);
+        replace(text, &spans, str::to_owned, |secret, before| {
             let name = self.variable(secret);
-            out += &match open_quote(&text[..begin]) {
+            match open_quote(before) {
                 None => format!("\"${{{name}}}\""),
                 Some('"') => format!("${{{name}}}"),
                 Some(quote) => format!("{quote}\"${{{name}}}\"{quote}"),
-            };
-            at = end;
-        }
-        out + &text[at..]
+            }
+        })
     }
 
     /// A word as one of a shell's line.
@@ -284,7 +280,7 @@ impl<'a> SecretUse<'a> {
         };
         format!(
             "\"{}\"",
-            replace(text, &spans, plain, |secret| format!(
+            replace(text, &spans, plain, |secret, _| format!(
                 "${{{}}}",
                 self.variable(secret)
             ))
@@ -320,17 +316,18 @@ impl<'a> SecretUse<'a> {
     }
 }
 
+/// The text with a name for each secret, which may depend on what stands before it; `plain` is what the rest becomes.
 fn replace(
     text: &str,
     spans: &[(usize, usize, &FoundSecret)],
     plain: impl Fn(&str) -> String,
-    name: impl Fn(&FoundSecret) -> String,
+    name: impl Fn(&FoundSecret, &str) -> String,
 ) -> String {
     let mut out = String::new();
     let mut at = 0;
     for (begin, end, secret) in spans {
         out += &plain(&text[at..*begin]);
-        out += &name(secret);
+        out += &name(secret, &text[..*begin]);
         at = *end;
     }
     out + &plain(&text[at..])

@@ -72,28 +72,7 @@ impl PodText<'_> {
         for (name, file) in self.checksums() {
             out.line(at, format!("checksum/{name}: {{{{ include (print $.Template.BasePath \"/{file}\") . | sha256sum }}}}"));
         }
-        if self.model.for_production {
-            let metrics = self.value("metrics");
-            out.line(
-                at,
-                format!(
-                    "{{{{- if and {metrics}.enabled (not {metrics}.serviceMonitor.enabled) }}}}"
-                ),
-            );
-            out.line(at, "prometheus.io/scrape: \"true\"");
-            out.line(
-                at,
-                format!("prometheus.io/path: {{{{ {metrics}.path | quote }}}}"),
-            );
-            out.line(
-                at,
-                format!(
-                    "prometheus.io/port: {{{{ (index {} 0).port | quote }}}}",
-                    self.value("service.ports")
-                ),
-            );
-            out.line(at, "{{- end }}");
-        }
+        self.scraped(out, at);
         out.line(
             at,
             format!("{{{{- with {} }}}}", self.value("podAnnotations")),
@@ -118,6 +97,28 @@ impl PodText<'_> {
         out.line(at, format!("{{{{- with {} }}}}", self.value("podLabels")));
         out.line(at, format!("{{{{- toYaml . | nindent {at} }}}}"));
         out.line(at, "{{- end }}");
+    }
+
+    /// What a Prometheus looks for that finds pods by annotations.
+    fn scraped(&self, out: &mut ChartLines, at: usize) {
+        let metrics = self.value("metrics");
+        let is_on = match self.model.for_production {
+            true => format!("and {metrics}.enabled (not {metrics}.serviceMonitor.enabled)"),
+            false if self.component.may_have_metrics() => format!("{metrics}.enabled"),
+            false => return,
+        };
+        let ports = self.value("service.ports");
+        for line in [
+            format!("{{{{- if {is_on} }}}}"),
+            "prometheus.io/scrape: \"true\"".to_owned(),
+            format!("prometheus.io/path: {{{{ {metrics}.path | quote }}}}"),
+            format!(
+                "prometheus.io/port: {{{{ with first {ports} }}}}{{{{ .targetPort | default .port | quote }}}}{{{{ end }}}}"
+            ),
+            "{{- end }}".to_owned(),
+        ] {
+            out.line(at, line);
+        }
     }
 
     /// Files of the chart whose change needs new pods.

@@ -168,6 +168,9 @@ fn one(model: &ChartModel, component: &Component) -> Value {
     }
     if model.for_production {
         for_production(&mut properties, component);
+    } else if component.may_have_metrics() {
+        let metrics = json!({"enabled": {"type": "boolean"}, "path": {"type": "string"}});
+        properties.insert("metrics".to_owned(), object(&metrics));
     }
     object(&properties.into())
 }

@@ -164,12 +164,29 @@ fn one(out: &mut ChartLines, model: &ChartModel, component: &Component) {
     );
     if model.for_production {
         for_production(out, component);
+    } else if component.may_have_metrics() {
+        out.comment(2, "Annotations for a Prometheus that looks for them, at the first port. Off: Compose does not say whether the program has metrics.");
+        out.value(2, "metrics", &json!({"enabled": false, "path": "/metrics"}));
     }
-    out.value(2, "podAnnotations", &json!(component.annotations));
+    annotations(out, component);
     for key in ["podLabels", "nodeSelector", "affinity"] {
         out.line(2, format!("{key}: {{}}"));
     }
     out.line(2, "tolerations: []");
+}
+
+fn annotations(out: &mut ChartLines, component: &Component) {
+    let kept: Vec<_> = component.kept_volumes().collect();
+    let mut all = component.annotations.clone();
+    if !kept.is_empty() {
+        out.comment(
+            2,
+            "Velero's file system backup takes these volumes; without Velero it means nothing.",
+        );
+        all.entry("backup.velero.io/backup-volumes".to_owned())
+            .or_insert_with(|| kept.join(","));
+    }
+    out.value(2, "podAnnotations", &json!(all));
 }
 
 fn image(image: &ComponentImage) -> Value {

@@ -12,7 +12,7 @@ from typing import Annotated
 import psycopg
 from fastapi import FastAPI, Request
 from fastapi.middleware.cors import CORSMiddleware
-from fastapi.responses import JSONResponse
+from fastapi.responses import JSONResponse, PlainTextResponse
 from psycopg.rows import dict_row
 from pydantic import BaseModel, StringConstraints
 from redis.asyncio import Redis
@@ -89,12 +89,19 @@ async def lifespan(app: FastAPI) -> AsyncIterator[None]:
 
 
 app = FastAPI(title="Notes", version=VERSION, lifespan=lifespan)
+app.state.requests = 0
 app.add_middleware(
     CORSMiddleware,
     allow_origin_regex=LOCAL_PAGES,
     allow_methods=["GET", "POST"],
     allow_headers=["content-type"],
 )
+
+
+@app.middleware("http")
+async def count_request(request: Request, call_next):
+    app.state.requests += 1
+    return await call_next(request)
 
 
 @app.exception_handler(psycopg.Error)
@@ -110,6 +117,17 @@ async def healthz() -> JSONResponse:
     async with await connect() as db:
         await db.execute("select 1")
     return JSONResponse({"status": "ok"})
+
+
+@app.get("/metrics")
+async def metrics() -> PlainTextResponse:
+    """In the text format of Prometheus."""
+    lines = [
+        "# HELP demo_requests_total HTTP requests since the start of this process.",
+        "# TYPE demo_requests_total counter",
+        f"demo_requests_total {app.state.requests}",
+    ]
+    return PlainTextResponse("\n".join(lines) + "\n", media_type="text/plain; version=0.0.4")
 
 
 @app.get("/")

@@ -3,7 +3,7 @@
 use serde_json::{Value, json};
 
 use super::super::super::view::{ContainerView, list};
-use super::{Case, Fields, field};
+use super::{Case, Fields, below, chosen};
 
 impl<'a> Case<'a> {
     pub(super) fn escalation(&self) -> Fields {
@@ -21,10 +21,10 @@ impl<'a> Case<'a> {
             );
         }
         if !context["allowPrivilegeEscalation"].is_null() {
-            return Err("`allowPrivilegeEscalation` has a value that somebody chose".to_owned());
+            return Err(chosen("allowPrivilegeEscalation"));
         }
-        let below = ["securityContext", "allowPrivilegeEscalation"].map(str::to_owned);
-        Ok(vec![field(path.into_iter().chain(below), json!(false))])
+        let keys = ["securityContext", "allowPrivilegeEscalation"];
+        Ok(vec![below(&path, &keys, json!(false))])
     }
 
     /// Whether what is known of the container says that its program is not root.
@@ -49,14 +49,15 @@ impl<'a> Case<'a> {
             return Err("the chart says that the program is root".to_owned());
         }
         if own["runAsUser"].is_u64() {
-            let below = ["securityContext", "runAsNonRoot"].map(str::to_owned);
-            return Ok(vec![field(path.into_iter().chain(below), json!(true))]);
+            let keys = ["securityContext", "runAsNonRoot"];
+            return Ok(vec![below(&path, &keys, json!(true))]);
         }
-        let of_pod = |key: &str| self.of_pod(&["securityContext", key]);
-        let no_root = field(of_pod("runAsNonRoot")?, json!(true));
+        let spec = self.of_pod()?;
+        let of_pod = |key: &str, value| below(&spec, &["securityContext", key], value);
+        let no_root = of_pod("runAsNonRoot", json!(true));
         match (pod["runAsUser"].is_u64(), self.figures.user) {
             (true, _) => Ok(vec![no_root]),
-            (false, Some(user)) => Ok(vec![no_root, field(of_pod("runAsUser")?, json!(user))]),
+            (false, Some(user)) => Ok(vec![no_root, of_pod("runAsUser", json!(user))]),
             (false, None) => Err("the image may run as root: set `runAsUser` to a user that its program can run as, too".to_owned()),
         }
     }
@@ -64,7 +65,7 @@ impl<'a> Case<'a> {
     pub(super) fn drop_capabilities(&self) -> Fields {
         let (container, path) = self.container()?;
         if !container.json["securityContext"]["capabilities"]["drop"].is_null() {
-            return Err("`capabilities.drop` has a value that somebody chose".to_owned());
+            return Err(chosen("capabilities.drop"));
         }
         if !self.is_no_root(container)? {
             return Err(
@@ -72,8 +73,8 @@ impl<'a> Case<'a> {
                     .to_owned(),
             );
         }
-        let below = ["securityContext", "capabilities", "drop"].map(str::to_owned);
-        Ok(vec![field(path.into_iter().chain(below), json!(["ALL"]))])
+        let keys = ["securityContext", "capabilities", "drop"];
+        Ok(vec![below(&path, &keys, json!(["ALL"]))])
     }
 
     pub(super) fn seccomp(&self) -> Fields {
@@ -84,18 +85,16 @@ impl<'a> Case<'a> {
             .map(|container| &container.json["securityContext"]);
         let mut contexts = contexts.chain([&pod.spec["securityContext"]]);
         if contexts.any(|context| !context["seccompProfile"].is_null()) {
-            return Err("`seccompProfile` has a value that somebody chose".to_owned());
+            return Err(chosen("seccompProfile"));
         }
-        let path = self.of_pod(&["securityContext", "seccompProfile", "type"])?;
-        Ok(vec![field(path, json!("RuntimeDefault"))])
+        let keys = ["securityContext", "seccompProfile", "type"];
+        Ok(vec![below(&self.of_pod()?, &keys, json!("RuntimeDefault"))])
     }
 
     pub(super) fn token(&self) -> Fields {
         let spec = self.pod()?.spec;
         if !spec["automountServiceAccountToken"].is_null() {
-            return Err(
-                "`automountServiceAccountToken` has a value that somebody chose".to_owned(),
-            );
+            return Err(chosen("automountServiceAccountToken"));
         }
         if spec["serviceAccountName"]
             .as_str()
@@ -106,9 +105,7 @@ impl<'a> Case<'a> {
                     .to_owned(),
             );
         }
-        Ok(vec![field(
-            self.of_pod(&["automountServiceAccountToken"])?,
-            json!(false),
-        )])
+        let keys = ["automountServiceAccountToken"];
+        Ok(vec![below(&self.of_pod()?, &keys, json!(false))])
     }
 }

@@ -3,7 +3,7 @@
 use serde_json::{Value, json};
 
 use super::super::super::view::{ChartObject, ContainerView, list, selects, texts};
-use super::{Case, Fields, field};
+use super::{Case, Fields, below};
 
 impl<'a> Case<'a> {
     /// A connection to a port that another probe asks, or that a Service leads to.
@@ -15,19 +15,10 @@ impl<'a> Case<'a> {
                 "no Service and no other probe says which port the program listens on".to_owned(),
             );
         };
-        let at = |below: &[&str], value| {
-            field(
-                path.iter()
-                    .map(String::as_str)
-                    .chain([key])
-                    .chain(below.iter().copied()),
-                value,
-            )
-        };
-        let threshold = failures.map(|failures| at(&["failureThreshold"], json!(failures)));
-        Ok(std::iter::once(at(&["tcpSocket", "port"], port))
-            .chain(threshold)
-            .collect())
+        let port = below(&path, &[key, "tcpSocket", "port"], port);
+        let threshold =
+            failures.map(|failures| below(&path, &[key, "failureThreshold"], json!(failures)));
+        Ok(std::iter::once(port).chain(threshold).collect())
     }
 
     /// The port of a container that a Service of the chart leads to: its name, else its number.
@@ -76,9 +67,9 @@ impl<'a> Case<'a> {
         let period = number("livenessProbe", "periodSeconds", 10);
         let ready = number("readinessProbe", "periodSeconds", 10)
             * number("readinessProbe", "failureThreshold", 3);
-        let below = ["livenessProbe", "failureThreshold"].map(str::to_owned);
+        let keys = ["livenessProbe", "failureThreshold"];
         let failures = count(period, ready).max(6);
-        Ok(vec![field(path.into_iter().chain(below), json!(failures))])
+        Ok(vec![below(&path, &keys, json!(failures))])
     }
 }
 
