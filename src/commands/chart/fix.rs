@@ -54,22 +54,18 @@ pub(super) async fn run(
         fixes.push((charts, fix));
     }
     if !options.dry_run {
-<<<<<<< HEAD
+        let files: Vec<_> = fixes
+            .iter()
+            .flat_map(|(_, fix)| fix.files.clone())
+            .collect();
         check::write_all(&files)?;
         for change in &files {
             context.changes.wrote(&change.file);
         }
-        for (chart, fix) in charts.iter().zip(&fixes) {
-            remember(context, chart, fix);
-        }
-=======
-        let files = fixes.iter().flat_map(|(_, fix)| fix.files.clone());
-        check::write_all(&files.collect::<Vec<_>>())?;
         let fixed = fixes
             .iter()
             .flat_map(|(charts, fix)| charts.iter().zip(&fix.charts));
         fixed.for_each(|(chart, fixed)| remember(context, chart, fixed));
->>>>>>> fix
     }
     let dir = &context.source.dir;
     let fixes: Vec<_> = fixes.into_iter().map(|(_, fix)| fix).collect();
