@@ -23,7 +23,7 @@ use arguments::{ChangeArgs, CiArgs, InitArgs, PortsArgs, UpArgs};
 use audit::AuditArgs;
 use chart::ChartCommand;
 use start::{runtime, source};
-use values::{ClientArg, FormatArg, time};
+use values::{AskModeArg, ClientArg, FormatArg, time};
 
 /// So long the threads of a server that is done may take to end.
 const SHUTDOWN: Duration = Duration::from_millis(500);
@@ -125,6 +125,9 @@ enum Command {
         /// Give models other names for the objects of the cluster
         #[arg(long)]
         hide_names: bool,
+        /// How much is said, instead of what the user's configuration says
+        #[arg(long, value_name = "MODE")]
+        mode: Option<AskModeArg>,
     },
     /// Give the workloads of services new pods, and wait until they are ready
     Restart {
@@ -342,6 +345,7 @@ fn run(command: Command, project: ProjectArgs) -> Result<Exit, Errors> {
                 yes,
                 models,
                 hide_names,
+                mode,
             } => {
                 commands::ask::run(
                     &context,
@@ -351,6 +355,7 @@ fn run(command: Command, project: ProjectArgs) -> Result<Exit, Errors> {
                         yes,
                         models,
                         hide_names,
+                        mode: mode.map(Into::into),
                     },
                 )
                 .await

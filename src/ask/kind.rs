@@ -185,6 +185,11 @@ impl AskedKind {
         }
     }
 
+    /// The path of its group and version: `/apis/apps/v1`.
+    pub(super) fn group_path(self) -> &'static str {
+        self.row().api
+    }
+
     /// `1 pod`, `no pods`.
     pub(super) fn counted(self, count: usize) -> String {
         match count {

@@ -13,6 +13,7 @@ use serde_json::Value;
 
 use super::analyse::logs_of;
 use super::answers::logs;
+use super::explain::ExplainedField;
 use super::kind::{AskedKind, KINDS};
 use super::question::{AskedFor, AskedScope, Question};
 use super::snapshot::{AskedProject, ClusterSnapshot, LogOf};
@@ -64,6 +65,9 @@ impl Asker {
     /// # Errors
     /// [`Code::AskUnclear`], [`Code::AskName`], [`Code::AskUnread`]; [`Code::ClusterUnreachable`].
     pub async fn reply(&self, text: &str) -> Result<AskReply> {
+        if let Some(field) = ExplainedField::of(text) {
+            return field.explain(&self.client).await.map(AskReply::AskAnswer);
+        }
         let mut snapshot =
             ClusterSnapshot::new(self.project.clone(), Timestamp::now(), TimeZone::system());
         snapshot.cluster.clone_from(&self.cluster);

@@ -4,18 +4,48 @@ use super::answer::{AnswerEvidence, AskAnswer};
 use super::{AskReply, PlannedRequest};
 use crate::ui;
 
+/// How much of an answer is said.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub enum AskMode {
+    /// What its terms mean, too.
+    Beginner,
+    #[default]
+    Standard,
+    /// The answer, the command of kubectl, and what is to be known about the answer.
+    Expert,
+}
+
+impl AskMode {
+    pub const WORDS: [&'static str; 3] = ["beginner", "standard", "expert"];
+
+    /// The mode of a word.
+    pub fn parse(word: &str) -> Option<Self> {
+        match word {
+            "beginner" => Some(Self::Beginner),
+            "standard" => Some(Self::Standard),
+            "expert" => Some(Self::Expert),
+            _ => None,
+        }
+    }
+}
+
 impl AskReply {
     /// For a terminal or a pipe. What came from the cluster cannot control the terminal.
     pub fn text(&self) -> String {
+        self.text_in(AskMode::Standard)
+    }
+
+    /// The same, as much of it as a mode says.
+    pub fn text_in(&self, mode: AskMode) -> String {
         match self {
-            Self::AskAnswer(answer) => answer.to_text(),
+            Self::AskAnswer(answer) => answer.to_text(mode),
             Self::Change(change) => change.to_text(),
         }
     }
 }
 
 impl AskAnswer {
-    fn to_text(&self) -> String {
+    fn to_text(&self, mode: AskMode) -> String {
         let mut text = format!("{}\n", ui::plain::escape_controls(&self.text));
         if !self.rows.is_empty() {
             let mut rows = vec![self.columns.clone()];
@@ -27,11 +57,19 @@ impl AskAnswer {
             text += &format!("\n{}", ui::table(&rows));
         }
         let evidence: Vec<_> = self.evidence.iter().map(line).collect();
-        text += &section("evidence", &evidence);
-        text += &section("next", &self.next);
+        if mode != AskMode::Expert {
+            text += &section("evidence", &evidence);
+            text += &section("next", &self.next);
+        }
         text += &section("the same with kubectl", &self.kubectl);
         text += &section("note", &self.notes);
-        text + &section("understood as", std::slice::from_ref(&self.understood))
+        if mode == AskMode::Beginner {
+            text += &section("what the words mean", &self.terms());
+        }
+        match mode {
+            AskMode::Expert => text,
+            _ => text + &section("understood as", std::slice::from_ref(&self.understood)),
+        }
     }
 }
 

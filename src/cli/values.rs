@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use clap::ValueEnum;
 
+use crate::ask::AskMode;
 use crate::config;
 use crate::mcp::clients::McpClient;
 use crate::ui::Format;
@@ -59,6 +60,26 @@ impl From<ClientArg> for McpClient {
             ClientArg::Vscode => Self::Vscode,
             ClientArg::Codex => Self::Codex,
             ClientArg::Zed => Self::Zed,
+        }
+    }
+}
+
+/// How much an answer says.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(super) enum AskModeArg {
+    /// What the terms mean, too
+    Beginner,
+    Standard,
+    /// The answer and the command of kubectl
+    Expert,
+}
+
+impl From<AskModeArg> for AskMode {
+    fn from(mode: AskModeArg) -> Self {
+        match mode {
+            AskModeArg::Beginner => Self::Beginner,
+            AskModeArg::Standard => Self::Standard,
+            AskModeArg::Expert => Self::Expert,
         }
     }
 }

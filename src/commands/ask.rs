@@ -13,9 +13,10 @@ use tokio::io::{AsyncBufReadExt, BufReader};
 use super::change::{self, PlanRequest};
 use super::{Context, pinned};
 use crate::ask::{
-    AskAnswer, AskMemory, AskReply, AskedProject, Asker, PlannedRequest, RememberedText,
+    AskAnswer, AskMemory, AskMode, AskReply, AskedProject, Asker, PlannedRequest, RememberedText,
 };
-use crate::config::Project;
+use crate::config::{Project, UserConfig};
+use crate::environment::Environment;
 use crate::error::{Code, Error, Errors, Exit, Result};
 use crate::release::project_pods::ProjectPods;
 use crate::shell::quote;
@@ -38,6 +39,8 @@ pub struct AskOptions {
     pub models: Vec<String>,
     /// Models are given other names for the objects.
     pub hide_names: bool,
+    /// How much is said; None: as the user's configuration says.
+    pub mode: Option<AskMode>,
 }
 
 /// The contract of `devk ask --format json`.
@@ -68,13 +71,16 @@ pub async fn run(context: &Context, options: AskOptions) -> Result<Exit, Errors>
             .hint("devk ask \"what is wrong\"")
             .into());
     }
-    let models = AskedModels::of(context, &options)?;
+    let user = UserConfig::load(&context.paths, &Environment::of_process())?;
+    let models = AskedModels::of(context, &user, &options)?;
     let project = context.running_project()?;
+    let configured = user.ask.mode.as_deref().and_then(AskMode::parse);
     let asking = Asking {
         context,
         asker: asker(context, &project).await?,
         models,
         project: project.name,
+        mode: options.mode.or(configured).unwrap_or_default(),
         options,
     };
     match is_dialogue {
@@ -90,6 +96,7 @@ struct Asking<'a> {
     models: AskedModels,
     /// Its name.
     project: String,
+    mode: AskMode,
     options: AskOptions,
 }
 
@@ -151,7 +158,7 @@ impl Asking<'_> {
                         question: text,
                         answer: &answer,
                     })?,
-                    Format::Table => ui::out(&AskReply::AskAnswer(answer).text())?,
+                    Format::Table => ui::out(&AskReply::AskAnswer(answer).text_in(self.mode))?,
                 }
                 Ok(Exit::Ok)
             }

@@ -44,6 +44,8 @@ pub struct UserAsk {
     pub models: Vec<String>,
     /// Models are given other names for the objects.
     pub hides_names: bool,
+    /// The word of the mode in which answers are given.
+    pub mode: Option<String>,
 }
 
 /// What the user gives a project on a cluster.

@@ -77,6 +77,8 @@ pub(super) enum ValueFormat {
     AskYes,
     /// The form in which a model's server is spoken to.
     ModelFormat,
+    /// How much an answer says.
+    AskMode,
 }
 
 impl ValueFormat {
@@ -90,9 +92,11 @@ impl ValueFormat {
             Self::Provider => provider(text)
                 .map(drop)
                 .ok_or_else(|| unknown_provider(text, place)),
-            Self::InstalledProvider | Self::AskRole | Self::AskYes | Self::ModelFormat => {
-                words::check(self, text, place)
-            }
+            Self::InstalledProvider
+            | Self::AskRole
+            | Self::AskYes
+            | Self::ModelFormat
+            | Self::AskMode => words::check(self, text, place),
             Self::Duration => duration(text).map(drop).ok_or_else(|| {
                 let message = format!("`{text}` is not a time from 1 s to 24 h");
                 place
@@ -139,6 +143,7 @@ impl ValueFormat {
             Self::AskRole => "`viewer`, `operator` or `admin`",
             Self::AskYes => "`reversible` or `disruptive`",
             Self::ModelFormat => "`openai`, `anthropic` or `ollama`",
+            Self::AskMode => "`beginner`, `standard` or `expert`",
         }
     }
 
@@ -155,7 +160,11 @@ impl ValueFormat {
                     .collect::<Vec<_>>()
                     .join("|")
             ),
-            Self::InstalledProvider | Self::AskRole | Self::AskYes | Self::ModelFormat => {
+            Self::InstalledProvider
+            | Self::AskRole
+            | Self::AskYes
+            | Self::ModelFormat
+            | Self::AskMode => {
                 format!("^({})$", words::of(self).join("|"))
             }
             Self::Duration => r"^([0-9]+[hms])+$".to_owned(),

@@ -94,6 +94,7 @@ fn of_file(node: &ConfigNode, problems: &mut Vec<Error>) -> UserAsk {
         yes: text("yes").and_then(AskYes::parse),
         models: texts(node.get("models")),
         hides_names: text("hideNames") == Some("true"),
+        mode: text("mode").map(str::to_owned),
         ..UserAsk::default()
     };
     let contexts = node.get("contexts").map(ConfigNode::entries);

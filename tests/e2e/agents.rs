@@ -146,6 +146,12 @@ fn an_agent_starts_looks_runs_and_stops_and_reads_no_secret() {
 fn asks_and_changes(project: &Project, agent: &mut Agent) {
     let answer = agent.well("ask", json!({"question": "how many replicas has left"}));
     assert!(answer["answer"]["text"].is_string(), "{answer}");
+    let answer = agent.well(
+        "ask",
+        json!({"question": "explain deployment.spec.replicas"}),
+    );
+    let text = answer["answer"]["text"].as_str().unwrap();
+    assert!(text.contains("Number of desired pods"), "{text}");
     let shown = agent.well("ask", json!({"question": "scale left to 2"}));
     let steps = shown["plan"]["steps"].clone();
     assert_eq!(steps[0]["object"]["name"], "pair-left", "{shown}");

@@ -69,12 +69,15 @@ impl AskedModels {
     /// The models of the command line, or else those of the user's configuration.
     ///
     /// # Errors
-    /// [`Code::ModelUnknown`], all of them; problems of the configuration.
-    pub(super) fn of(context: &Context, options: &AskOptions) -> Result<Self, Errors> {
+    /// [`Code::ModelUnknown`], all of them.
+    pub(super) fn of(
+        context: &Context,
+        user: &UserConfig,
+        options: &AskOptions,
+    ) -> Result<Self, Errors> {
         let environment = Environment::of_process();
-        let user = UserConfig::load(&context.paths, &environment)?;
         let names = match options.models.is_empty() {
-            true => user.ask.models,
+            true => user.ask.models.clone(),
             false => options.models.clone(),
         };
         let backends = names

@@ -13,6 +13,7 @@ pub(super) const fn of(format: ValueFormat) -> &'static [&'static str] {
         ValueFormat::AskRole => &["viewer", "operator", "admin"],
         ValueFormat::AskYes => &["reversible", "disruptive"],
         ValueFormat::ModelFormat => &WireFormat::NAMES,
+        ValueFormat::AskMode => &["beginner", "standard", "expert"],
         _ => &[],
     }
 }
@@ -27,6 +28,7 @@ pub(super) fn check(format: ValueFormat, text: &str, place: &Place) -> Result<()
         ValueFormat::AskRole => ("role", "roles"),
         ValueFormat::AskYes => ("risk that could be left unasked", "risks"),
         ValueFormat::ModelFormat => ("format of models", "formats"),
+        ValueFormat::AskMode => ("mode of answers", "modes"),
         _ => ("provider that could be preferred", "providers"),
     };
     let error = place.error(Code::ConfigValue, format!("`{text}` is no {what}"));

@@ -143,4 +143,11 @@ const USER_ASK: &[Key] = &[
         "true",
         "Models are given other names for the objects of the cluster, as with `--hide-names`.",
     ),
+    key(
+        "mode",
+        Optional("`standard`"),
+        Shape::Text(ValueFormat::AskMode),
+        "beginner",
+        "How much an answer of `devk ask` says: `beginner` what its terms mean, too; `expert` the answer and the command of kubectl.",
+    ),
 ];
