@@ -7,6 +7,7 @@ use serde_json::Value;
 
 use crate::error::Error;
 use crate::place::Origin;
+use crate::release::chart::normalize;
 use crate::release::lined::{RenderedDocument, rendered_documents};
 use crate::release::manifest::{Manifest, Rendered};
 use crate::release::variant::ChartFile;
@@ -161,7 +162,7 @@ impl ChartFacts {
             name: metadata["name"].as_str().unwrap_or(release).to_owned(),
             release: release.to_owned(),
             namespace: namespace.to_owned(),
-            folder: folder.to_owned(),
+            folder: normalize(folder),
             metadata,
             definitions,
             files,
@@ -171,7 +172,7 @@ impl ChartFacts {
             installed: vec![],
             replaces_jobs: false,
             origin: Origin {
-                file: folder.join("Chart.yaml"),
+                file: normalize(folder).join("Chart.yaml"),
                 line: 1,
             },
             notes: vec![],

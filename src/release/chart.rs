@@ -346,7 +346,7 @@ fn relative<'a>(path: &'a Path, ancestor: &Path) -> &'a Path {
 }
 
 /// Resolves `.` and `..` by the text alone, as helm does (`filepath.Join`).
-fn normalize(path: &Path) -> PathBuf {
+pub fn normalize(path: &Path) -> PathBuf {
     let mut clean = PathBuf::new();
     for part in path.components() {
         match part {

@@ -10,6 +10,7 @@ use super::super::gather::{ChartGatherer, CheckedChart};
 use crate::config::{Project, ReleaseConfig, ReleaseSource};
 use crate::error::Errors;
 use crate::paths::{refused, scratch};
+use crate::release::chart::normalize;
 use crate::release::variant::copy_chart;
 
 /// How far above the chart a dependency may be (`file://../../common`).
@@ -33,7 +34,7 @@ pub(super) async fn drafted(
         return gatherer.facts(chart).await;
     };
     let scratch = scratch()?;
-    let copy = copied(folder, &scratch)?;
+    let copy = copied(&normalize(folder), &scratch)?;
     for (path, text) in texts {
         let file = copy.join(path);
         std::fs::write(&file, text).map_err(|e| refused("write", &file, &e))?;
@@ -53,11 +54,12 @@ pub(super) async fn drafted(
 
 /// The facts with the user's folder in the place of the copy.
 fn in_users_words(mut facts: ChartFacts, copy: &Path, folder: &Path) -> ChartFacts {
+    let folder = normalize(folder);
     let back = |file: &Path| match file.strip_prefix(copy) {
         Ok(below) => folder.join(below),
         Err(_) => file.to_owned(),
     };
-    facts.folder = folder.to_owned();
+    facts.folder = folder.clone();
     facts.origin.file = back(&facts.origin.file);
     for (_, file) in &mut facts.templates {
         *file = back(file);

@@ -24,6 +24,7 @@ use crate::config::{self, CheckConfig, Origin, Project};
 use crate::environment::Environment;
 use crate::error::{Code, Error, Errors, Exit, Result};
 use crate::paths::Paths;
+use crate::release::chart::normalize;
 use crate::ui;
 
 /// How `devk chart check` prints its report.
@@ -198,9 +199,9 @@ fn all<'a>(
     Errors::unless_empty(errors, found.into_iter().flatten().collect())
 }
 
-/// The absolute path of a folder, without `.` and a slash at its end.
+/// The absolute path of a folder, without `.`, `..` and a slash at its end.
 fn absolute(context: &Context, name: &str) -> PathBuf {
-    context.source.dir.join(name).components().collect()
+    normalize(&context.source.dir.join(name))
 }
 
 fn folder<'a>(context: &Context, name: &str, releases: &[&str]) -> Result<CheckedChart<'a>> {
