@@ -120,6 +120,19 @@ impl ChangeAccess {
         Ok(access)
     }
 
+    #[cfg(test)]
+    pub(super) fn of_parts(client: Client, pin: Pin, rights: AskRights) -> Self {
+        let only_shows = !pin.created && rights.role == AskRole::Viewer;
+        Self {
+            own: client.clone(),
+            client,
+            pin,
+            project: "shop".to_owned(),
+            rights,
+            only_shows,
+        }
+    }
+
     /// The problem of carrying anything out.
     pub(super) fn shows_alone(&self) -> Option<Error> {
         self.only_shows.then(|| {

@@ -257,3 +257,132 @@ fn unapproved(hash: &str) -> Error {
     let message = "no person has approved this preview: its hash alone approves nothing";
     Error::new(Code::ChangeUnapproved, message).hint(format!("devk approve {hash}"))
 }
+
+#[cfg(test)]
+mod tests {
+    use std::path::Path;
+
+    use serde_json::json;
+
+    use super::*;
+    use crate::cluster::fake::client;
+    use crate::config::{AskConfig, AskRole, ClusterConfig, Provider, UserAsk};
+
+    const HASH: &str = "0123456789abcdef0123456789abcdef";
+
+    fn door(dir: &Path, yes: Option<AskYes>, context: Option<&str>) -> ChangeDoor {
+        let user = UserAsk {
+            yes,
+            ..UserAsk::default()
+        };
+        let rights = user.rights(&AskConfig::default(), context);
+        let pin = json!({"version": 1, "uid": "u1", "endpoint": "", "node": "n", "created": context.is_none(),
+            "network_created": false, "engine": {"id": "e", "host": ""}});
+        let (client, _) = client(json!({}));
+        let pin = serde_json::from_value(pin).unwrap();
+        let cluster = ClusterConfig::new(Provider::Kind, "devk");
+        ChangeDoor {
+            project: Project::without_file("shop", dir, cluster),
+            paths: Paths::below(dir),
+            access: ChangeAccess::of_parts(client, pin, rights),
+        }
+    }
+
+    fn shown(risk: ChangeRisk) -> ChangePreview {
+        ChangePreview {
+            hash: HASH.to_owned(),
+            role: AskRole::Operator,
+            user: String::new(),
+            beyond: vec![],
+            only_shown: false,
+            risk,
+            steps: vec![],
+        }
+    }
+
+    fn by_hash() -> ChangeConsent {
+        ChangeConsent::Approval(HASH.to_owned())
+    }
+
+    fn code(agreed: Result<String>) -> Code {
+        agreed.unwrap_err().code
+    }
+
+    #[tokio::test]
+    async fn a_hash_that_nobody_approved_approves_nothing_and_an_approval_is_for_its_preview_once() {
+        let dir = tempfile::tempdir().unwrap();
+        let door = door(dir.path(), None, None);
+        let preview = shown(ChangeRisk::Reversible);
+        assert_eq!(
+            code(door.agreed(&preview, &by_hash())),
+            Code::ApprovalUnknown
+        );
+        door.request(&preview, "").unwrap();
+        assert_eq!(
+            code(door.agreed(&preview, &by_hash())),
+            Code::ChangeUnapproved
+        );
+        let waiting = approval::find(&door.paths, HASH).unwrap();
+        approval::approve(&door.paths, waiting).unwrap();
+        let mut moved = shown(ChangeRisk::Reversible);
+        moved.hash = HASH.replace('0', "1");
+        assert_eq!(code(door.agreed(&moved, &by_hash())), Code::ChangeMoved);
+        let words = door.agreed(&preview, &by_hash()).unwrap();
+        assert_eq!(words, format!("devk approve {HASH}"));
+        assert_eq!(
+            code(door.agreed(&preview, &by_hash())),
+            Code::ApprovalUnknown
+        );
+    }
+
+    #[tokio::test]
+    async fn nobody_need_be_asked_up_to_the_users_risk_and_never_about_what_is_destructive() {
+        let dir = tempfile::tempdir().unwrap();
+        let unasked = ChangeConsent::Unasked(HASH.to_owned());
+        let all = [
+            ChangeRisk::Reversible,
+            ChangeRisk::Disruptive,
+            ChangeRisk::Destructive,
+        ];
+        for (yes, most) in [
+            (None, 0),
+            (Some(AskYes::Reversible), 1),
+            (Some(AskYes::Disruptive), 2),
+        ] {
+            let door = door(dir.path(), yes, None);
+            for (at, risk) in all.into_iter().enumerate() {
+                let preview = shown(risk);
+                let by_yes = door.agreed(&preview, &unasked);
+                assert_eq!(by_yes.is_ok(), at < most, "{yes:?} {risk:?}");
+                door.request(&preview, "").unwrap();
+                let by_script = door.agreed(&preview, &by_hash());
+                assert_eq!(by_script.is_ok(), at < most, "{yes:?} {risk:?}");
+            }
+        }
+    }
+
+    #[tokio::test]
+    async fn on_a_cluster_of_somebody_else_no_consent_carries_anything_out() {
+        let dir = tempfile::tempdir().unwrap();
+        let door = door(dir.path(), Some(AskYes::Disruptive), Some("prod"));
+        let preview = shown(ChangeRisk::Reversible);
+        assert_eq!(
+            door.request(&preview, "").unwrap_err().code,
+            Code::ChangeForbidden
+        );
+        let hash = || HASH.to_owned();
+        for consent in [
+            ChangeConsent::Answered(hash()),
+            ChangeConsent::Unasked(hash()),
+            by_hash(),
+        ] {
+            let error = door.agreed(&preview, &consent).unwrap_err();
+            assert_eq!(error.code, Code::ChangeForbidden);
+            let hint = error.hint.unwrap();
+            assert!(
+                hint.ends_with("ask: {contexts: {\"prod\": operator}}"),
+                "{hint}"
+            );
+        }
+    }
+}
