@@ -309,7 +309,8 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn a_hash_that_nobody_approved_approves_nothing_and_an_approval_is_for_its_preview_once() {
+    async fn a_hash_that_nobody_approved_approves_nothing_and_an_approval_is_for_its_preview_once()
+    {
         let dir = tempfile::tempdir().unwrap();
         let door = door(dir.path(), None, None);
         let preview = shown(ChangeRisk::Reversible);

@@ -8,12 +8,6 @@ use crate::commands::recorded::RecordedCommand;
 
 /// What is recorded of a command. None: it changes nothing that counts.
 pub(super) fn act(command: &Command) -> Option<RecordedCommand> {
-    let of = |kind, options: Vec<Option<&'static str>>, words: Vec<String>| RecordedCommand {
-        kind,
-        options: options.into_iter().flatten().collect(),
-        words,
-        of_project: true,
-    };
     Some(match command {
         Command::Up(args) if !args.dry_run => of(AuditKind::Up, up(args), vec![]),
         Command::Down { delete, all, yes } => RecordedCommand {
@@ -46,10 +40,7 @@ pub(super) fn act(command: &Command) -> Option<RecordedCommand> {
                 init(args),
             )
         },
-        Command::Chart { command } => {
-            let (kind, options, words) = chart(command)?;
-            of(kind, options, words)
-        }
+        Command::Chart { command } => return chart(command),
         Command::Mcp {
             print: Some(client),
             write: true,
@@ -60,6 +51,15 @@ pub(super) fn act(command: &Command) -> Option<RecordedCommand> {
         Command::Approve { id: Some(id) } => of(AuditKind::Approve, vec![], vec![id.clone()]),
         _ => return None,
     })
+}
+
+fn of(kind: AuditKind, options: Vec<Option<&'static str>>, words: Vec<String>) -> RecordedCommand {
+    RecordedCommand {
+        kind,
+        options: options.into_iter().flatten().collect(),
+        words,
+        of_project: true,
+    }
 }
 
 fn option(is_given: bool, word: &'static str) -> Option<&'static str> {
@@ -93,15 +93,15 @@ fn init(args: &InitArgs) -> Vec<String> {
 }
 
 /// What is recorded of a command on charts.
-fn chart(command: &ChartCommand) -> Option<(AuditKind, Vec<Option<&'static str>>, Vec<String>)> {
+fn chart(command: &ChartCommand) -> Option<RecordedCommand> {
     Some(match command {
         ChartCommand::New(args) if !args.dry_run => {
             let options = vec![option(args.stateful, "--stateful")];
-            (AuditKind::ChartNew, options, chart_new(args))
+            of(AuditKind::ChartNew, options, chart_new(args))
         }
         ChartCommand::Teach(args) if !args.dry_run && !args.list => {
             let options = vec![option(args.project, "--project")];
-            (AuditKind::ChartTeach, options, args.sentence.clone())
+            of(AuditKind::ChartTeach, options, args.sentence.clone())
         }
         ChartCommand::Guide(args) if !args.dry_run => {
             let options = vec![
@@ -109,15 +109,15 @@ fn chart(command: &ChartCommand) -> Option<(AuditKind, Vec<Option<&'static str>>
                 option(args.allow_dirty, "--allow-dirty"),
             ];
             let chart = args.chart.iter().cloned();
-            (AuditKind::ChartGuide, options, chart.collect())
+            of(AuditKind::ChartGuide, options, chart.collect())
         }
         ChartCommand::Check(args) if args.fix && !args.dry_run => {
             let options = vec![Some("--fix"), option(args.allow_dirty, "--allow-dirty")];
-            (AuditKind::ChartFix, options, args.charts.clone())
+            of(AuditKind::ChartFix, options, args.charts.clone())
         }
         ChartCommand::Check(args) if args.write_baseline => {
             let options = vec![Some("--write-baseline")];
-            (AuditKind::ChartBaseline, options, args.charts.clone())
+            of(AuditKind::ChartBaseline, options, args.charts.clone())
         }
         _ => return None,
     })
