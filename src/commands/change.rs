@@ -112,7 +112,7 @@ async fn look(context: &Context, options: &ChangeOptions) -> Result<Exit, Errors
         (plan, _) => plan.unwrap_or_default(),
     };
     let shown = door.preview(&plan).await?;
-    show(context, &shown)?;
+    show(context, &shown, None)?;
     // What is explained is a question, and no change that waits.
     if options.explain.is_none() && !shown.only_shown {
         door.request(&shown, "")?;
@@ -166,7 +166,7 @@ fn waiting(
     {
         return Ok(refused);
     }
-    show(context, now)?;
+    show(context, now, Some(request))?;
     door.request(now, "")?;
     let hint = approve_command(door, request, now);
     let errors = refused.errors.0.into_iter();
@@ -233,7 +233,7 @@ fn asked(
     request: &PlanRequest,
     shown: &ChangePreview,
 ) -> Result<ChangeConsent> {
-    show(context, shown)?;
+    show(context, shown, Some(request))?;
     let hash = shown.hash.clone();
     if request.yes && door.is_left_unasked(shown) {
         return Ok(ChangeConsent::Unasked(hash));
@@ -278,13 +278,17 @@ fn approve_command(door: &ChangeDoor, request: &PlanRequest, shown: &ChangePrevi
     }
 }
 
-fn show(context: &Context, shown: &ChangePreview) -> Result<()> {
-    match context.format {
-        Format::Json => ui::json(&json!({
-            "version": 1, "state": "preview", "preview": shown, "plan": shown.plan(),
-        })),
-        Format::Table => ui::out(&text::preview(shown)),
+/// Shows a preview. A plan that was made from words goes with it, so that it can be given back: nobody else has it. One that
+/// came from a file is not repeated, since it may hold what the preview masks.
+fn show(context: &Context, shown: &ChangePreview, request: Option<&PlanRequest>) -> Result<()> {
+    let Format::Json = context.format else {
+        return ui::out(&text::preview(shown));
+    };
+    let mut document = json!({"version": 1, "state": "preview", "preview": shown});
+    if request.is_some_and(|request| request.question.is_some()) {
+        document["plan"] = json!(shown.plan());
     }
+    ui::json(&document)
 }
 
 async fn execute_all(
