@@ -104,8 +104,7 @@ impl Question {
             changed, check, cluster, describe, events, fact, list, logs, talks, usage, why,
         };
         match self.asked {
-            AskedFor::List => list::list(self, snapshot),
-            AskedFor::Count => list::count(self, snapshot),
+            AskedFor::List | AskedFor::Count => list::list(self, snapshot),
             AskedFor::Check => check::check(self, snapshot),
             AskedFor::Fact(of) => fact::fact(self, of, snapshot),
             AskedFor::Describe => describe::describe(self, snapshot),

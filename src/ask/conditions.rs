@@ -4,12 +4,14 @@
 use super::columns::{pod_status, ready_of};
 use super::facts::users_of;
 use super::kind::AskedKind::{
-    self, Autoscaler, Claim, ConfigMap, CronJob, DaemonSet, Deployment, DisruptionBudget, Ingress,
-    Job, Namespace, Node, Pod, ReplicaSet, Secret, Service, StatefulSet, StorageClass, Volume,
+    Autoscaler, Claim, ConfigMap, CronJob, DaemonSet, Deployment, Job, Namespace, Node, Pod,
+    ReplicaSet, Secret, Service, StatefulSet, StorageClass, Volume,
 };
 use super::object::{SeenObject, items, moment, text};
 use super::question::{AskedState, Condition};
 use super::snapshot::ClusterSnapshot;
+use crate::image::ReferenceParts;
+use crate::inventory::PodUse;
 use crate::quantity::thousandths;
 
 /// Of its limit a pod uses much from this share on.
@@ -45,10 +47,11 @@ impl Condition {
             }),
             Self::RestartsOver(count) => (seen.kind == Pod).then(|| seen.restarts() > *count),
             Self::ReplicasOver(count) => {
-                is_replicated(seen.kind).then(|| ready_of(seen).1 > *count)
+                let wanted = || ready_of(seen).1;
+                seen.kind.is_replicated().then(|| wanted() > *count)
             }
-            Self::MemoryOver(limit) => used(seen, snapshot).map(|used| used.0 * 1e3 > *limit),
-            Self::CpuOver(limit) => used(seen, snapshot).map(|used| used.1 / 1e6 > *limit),
+            Self::MemoryOver(limit) => used(seen, snapshot).map(|used| used.memory() > *limit),
+            Self::CpuOver(limit) => used(seen, snapshot).map(|used| used.cpu() > *limit),
         }
     }
 
@@ -73,30 +76,18 @@ fn ended_since(seen: SeenObject<'_>, since: jiff::Timestamp) -> Option<bool> {
             ends.into_iter().any(is_later)
         })),
         Job => {
-            let ends = ["Complete", "Failed"]
-                .into_iter()
-                .filter(|end| seen.is(end));
-            let times = ends.filter_map(|end| Some(&seen.condition(end)?["lastTransitionTime"]));
-            Some(times.into_iter().any(is_later))
+            let end = seen.end();
+            Some(end.is_some_and(|end| is_later(&end["lastTransitionTime"])))
         }
         _ => None,
     }
 }
 
-/// Bytes, and billionths of a core.
-fn used(seen: SeenObject<'_>, snapshot: &ClusterSnapshot) -> Option<(f64, f64)> {
-    if seen.kind != Pod {
-        return None;
-    }
-    let key = (seen.namespace().to_owned(), seen.name().to_owned());
-    let used = snapshot.usage.as_ref()?.get(&key);
+/// What a pod uses; None if nobody measures, or for what is no pod.
+fn used(seen: SeenObject<'_>, snapshot: &ClusterSnapshot) -> Option<PodUse> {
+    let is_measured = seen.kind == Pod && snapshot.usage.is_some();
     // A pod that has ended or does not run yet uses nothing.
-    Some(used.map_or((0.0, 0.0), |used| {
-        (
-            used.memory_bytes as f64,
-            used.cpu_nanos.unwrap_or_default() as f64,
-        )
-    }))
+    is_measured.then(|| snapshot.use_of(seen).unwrap_or_default())
 }
 
 /// `redis` is meant by `docker.io/library/redis:7`, and so is `redis:7`.
@@ -111,17 +102,13 @@ fn is_image(image: &str, wanted: &str) -> bool {
             .is_some_and(|(rest, _)| rest == wanted)
 }
 
-fn is_replicated(kind: AskedKind) -> bool {
-    matches!(kind, Deployment | StatefulSet | DaemonSet | ReplicaSet)
-}
-
 impl AskedState {
     fn holds(self, seen: SeenObject<'_>, snapshot: &ClusterSnapshot) -> Option<bool> {
         match self {
             Self::Ready => ready(seen, snapshot),
             Self::NotReady => unready(seen, snapshot),
             Self::Running => running(seen),
-            Self::NotRunning => Some(!running(seen)? && !matches!(phase(seen), "Succeeded")),
+            Self::NotRunning => Some(!running(seen)? && phase(seen) != "Succeeded"),
             Self::Trouble => super::analyse::can_judge(seen.kind)
                 .then(|| super::analyse::has_trouble(seen, snapshot)),
             Self::Terminating => Some(seen.is_terminating()),
@@ -173,8 +160,8 @@ impl AskedState {
             Self::Unschedulable => pod
                 .condition("PodScheduled")
                 .is_some_and(|one| one["reason"] == "Unschedulable"),
-            Self::HighMemory => is_high(pod, snapshot, |used| used.0 * 1e3, "memory")?,
-            Self::HighCpu => is_high(pod, snapshot, |used| used.1 / 1e6, "cpu")?,
+            Self::HighMemory => is_high(pod, snapshot, PodUse::memory, "memory")?,
+            Self::HighCpu => is_high(pod, snapshot, PodUse::cpu, "cpu")?,
             _ => return None,
         })
     }
@@ -195,9 +182,8 @@ impl AskedState {
             Self::WithoutProbes => containers()
                 .any(|one| !one["readinessProbe"].is_object() && !one["livenessProbe"].is_object()),
             Self::LatestTag => seen.containers().any(|one| {
-                let image = text(&one["image"]);
-                let name = image.rsplit('/').next().unwrap_or_default();
-                name.ends_with(":latest") || !name.contains([':', '@'])
+                let image = ReferenceParts::parse(&text(&one["image"]));
+                image.is_some_and(|image| image.is_latest())
             }),
             _ => return None,
         })
@@ -312,12 +298,11 @@ fn unready(seen: SeenObject<'_>, snapshot: &ClusterSnapshot) -> Option<bool> {
 
 fn running(seen: SeenObject<'_>) -> Option<bool> {
     Some(match seen.kind {
-        Pod => matches!(pod_status(seen).as_str(), "Running"),
+        Pod => pod_status(seen) == "Running",
         Deployment | StatefulSet | DaemonSet | ReplicaSet => ready_of(seen).0 > 0,
         Job => seen.status()["active"].as_i64().unwrap_or_default() > 0,
         Node => seen.is("Ready"),
         CronJob => items(&seen.status()["active"]).next().is_some(),
-        Ingress | DisruptionBudget => return None,
         _ => return None,
     })
 }
@@ -326,7 +311,7 @@ fn running(seen: SeenObject<'_>) -> Option<bool> {
 fn is_high(
     pod: SeenObject<'_>,
     snapshot: &ClusterSnapshot,
-    take: fn((f64, f64)) -> f64,
+    take: fn(PodUse) -> f64,
     unit: &str,
 ) -> Option<bool> {
     let used = take(used(pod, snapshot)?);

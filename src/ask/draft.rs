@@ -73,10 +73,7 @@ impl QuestionDraft {
     }
 
     fn name(&mut self, token: &QuestionWord, before: Before) -> Before {
-        let slash = token.text.split_once('/').filter(|_| !token.is_quoted);
-        let with_kind =
-            slash.and_then(|(kind, name)| Some((AskedKind::called(&kind.to_lowercase())?, name)));
-        let (kind, text) = match (with_kind, before) {
+        let (kind, text) = match (token.with_kind(), before) {
             (Some((kind, name)), _) => (Some(kind), name),
             (None, Before::Kind(kind)) => {
                 // The word stood for the kind of this object, not for what is asked.
@@ -189,7 +186,7 @@ impl QuestionDraft {
         Ok(())
     }
 
-    fn scope(&mut self, scope: AskedScope) -> Result<(), Unclear> {
+    pub(super) fn scope(&mut self, scope: AskedScope) -> Result<(), Unclear> {
         match &self.scope {
             Some(other) if *other != scope => Err(Unclear::twice("namespaces")),
             _ => {

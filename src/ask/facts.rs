@@ -39,31 +39,11 @@ const TEMPLATES: &[AskedKind] = &[
     ReplicaSet,
 ];
 const PODS: &[AskedKind] = &[Pod];
+#[rustfmt::skip]
 const EVERYTHING: &[AskedKind] = &[
-    Deployment,
-    StatefulSet,
-    DaemonSet,
-    CronJob,
-    Job,
-    Pod,
-    Service,
-    Ingress,
-    Claim,
-    ConfigMap,
-    Secret,
-    Autoscaler,
-    DisruptionBudget,
-    NetworkPolicy,
-    Quota,
-    LimitRange,
-    ServiceAccount,
-    Role,
-    RoleBinding,
-    Namespace,
-    Node,
-    Volume,
-    StorageClass,
-    ReplicaSet,
+    Deployment, StatefulSet, DaemonSet, CronJob, Job, Pod, Service, Ingress, Claim, ConfigMap, Secret, Autoscaler,
+    DisruptionBudget, NetworkPolicy, Quota, LimitRange, ServiceAccount, Role, RoleBinding, Namespace, Node, Volume,
+    StorageClass, ReplicaSet,
 ];
 
 /// Every fact. One word for several facts is told apart by the kinds that the question names: the first that fits counts.
@@ -133,6 +113,15 @@ const fn row(
         kinds,
         columns,
         rows,
+    }
+}
+
+/// A cell of a table is not empty.
+pub(super) fn or_none(text: String) -> String {
+    if text.is_empty() {
+        "none".to_owned()
+    } else {
+        text
     }
 }
 

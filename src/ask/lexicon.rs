@@ -6,8 +6,9 @@
 use std::collections::BTreeSet;
 use std::sync::LazyLock;
 
+use super::facts::FACTS;
 use super::kind::{AskedKind, KINDS};
-use super::pattern::{Slot, fit};
+use super::pattern::{Slot, longest, parts};
 use super::question::{AskedState, Fact, Measured};
 use super::tokens::QuestionWord;
 
@@ -220,13 +221,29 @@ pub(super) const PHRASES: &[(&str, Meaning)] = &[
     ("admission webhook|webhooks", Kinds(&[AskedKind::ValidatingWebhook, AskedKind::MutatingWebhook])),
 ];
 
+/// Every phrase with what it says, those of the kinds last.
+pub(super) fn phrases() -> impl Iterator<Item = (&'static str, Meaning)> {
+    let facts = FACTS.iter().flat_map(|row| {
+        let phrases = row.words.iter();
+        phrases.map(|phrase| (*phrase, Meaning::Fact(row.fact)))
+    });
+    let kinds = KINDS.iter().flat_map(|row| {
+        let phrases = row.words.iter();
+        phrases.map(|phrase| (*phrase, Kinds(row.as_kinds())))
+    });
+    PHRASES.iter().copied().chain(facts).chain(kinds)
+}
+
+/// The phrases, split once.
+static SPLIT: LazyLock<Vec<(Vec<&str>, Meaning)>> = LazyLock::new(|| {
+    phrases()
+        .map(|(pattern, meaning)| (parts(pattern), meaning))
+        .collect()
+});
+
 /// Words that are phrases by themselves. `in logs` is no place; a namespace of such a name is called `in namespace logs`.
 static ALONE: LazyLock<BTreeSet<&'static str>> = LazyLock::new(|| {
-    let phrases = PHRASES.iter().map(|(pattern, _)| *pattern);
-    let facts = super::facts::FACTS
-        .iter()
-        .flat_map(|row| row.words.iter().copied());
-    let alone = phrases.chain(facts).filter_map(|pattern| {
+    let alone = phrases().filter_map(|(pattern, _)| {
         let mut parts = pattern.split(' ').filter(|part| !part.starts_with('['));
         let only = parts.next().filter(|part| !part.starts_with('{'));
         only.filter(|_| parts.next().is_none())
@@ -243,21 +260,9 @@ pub(super) fn is_phrase(word: &str) -> bool {
 
 /// The phrase at the start of the tokens that takes the most of them.
 pub(super) fn meaning(tokens: &[QuestionWord]) -> Option<(usize, Meaning, Vec<Slot>)> {
-    let facts = super::facts::FACTS.iter();
-    let facts = facts.flat_map(|row| {
-        row.words
-            .iter()
-            .map(|words| (*words, Meaning::Fact(row.fact)))
-    });
-    let kinds = KINDS.iter().flat_map(|row| {
-        row.words
-            .iter()
-            .map(|words| (*words, Kinds(row.as_kinds())))
-    });
-    let phrases = PHRASES.iter().copied().chain(facts).chain(kinds);
     let mut best: Option<(usize, Meaning, Vec<Slot>)> = None;
-    for (pattern, meaning) in phrases {
-        let Some((count, slots)) = fit(pattern, tokens) else {
+    for (parts, meaning) in SPLIT.iter() {
+        let Some((count, slots)) = longest(parts, tokens) else {
             continue;
         };
         // Of two phrases of one length the one with fewer values says more; else the first of the table counts.
@@ -265,7 +270,7 @@ pub(super) fn meaning(tokens: &[QuestionWord]) -> Option<(usize, Meaning, Vec<Sl
             count > *most || (count == *most && slots.len() < others.len())
         });
         if count > 0 && is_better {
-            best = Some((count, meaning, slots));
+            best = Some((count, *meaning, slots));
         }
     }
     best

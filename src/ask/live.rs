@@ -14,7 +14,7 @@ use serde_json::Value;
 use super::analyse::logs_of;
 use super::answers::logs;
 use super::explain::ExplainedField;
-use super::kind::{AskedKind, KINDS};
+use super::kind::AskedKind;
 use super::question::{AskedFor, AskedScope, Question};
 use super::snapshot::{AskedProject, ClusterSnapshot, LogOf};
 use super::unclear::Unclear;
@@ -29,8 +29,6 @@ const READ_TIMEOUT: Duration = Duration::from_secs(5);
 const WHY_LINES: i64 = 10;
 /// Lines that are searched where only some count.
 const SEARCHED_LINES: i64 = 2000;
-/// Lines of a log that is asked for, unless the question says.
-const LINES: i64 = 20;
 /// So many logs explain failures.
 const MOST_LOGS: usize = 16;
 
@@ -73,7 +71,7 @@ impl Asker {
         snapshot.cluster.clone_from(&self.cluster);
         let draft = match understand(text).map_err(Unclear::error)? {
             Understood::Change(request) => {
-                self.read(&mut snapshot, &everything(), &AskedScope::Everywhere)
+                self.read(&mut snapshot, &everything(), &request.scope())
                     .await?;
                 return Ok(AskReply::Change(
                     request.planned(&snapshot).map_err(Unclear::error)?,
@@ -98,7 +96,8 @@ impl Asker {
                 .map_err(Unclear::error)?;
         }
         let mut kinds = question.needs().unwrap_or_else(everything);
-        kinds.retain(|kind| !(snapshot.is_read(*kind) && *kind == AskedKind::Namespace));
+        kinds.retain(|kind| !snapshot.is_read(*kind));
+        kinds.retain(|kind| *kind != AskedKind::Event || question.tells_events());
         let usage = async {
             match question.needs_usage() {
                 true => UseOfMemory::of(&self.client)
@@ -259,7 +258,7 @@ impl Asker {
 }
 
 fn everything() -> Vec<AskedKind> {
-    KINDS.iter().map(|row| row.kind()).collect()
+    AskedKind::all().collect()
 }
 
 fn lines(question: &Question) -> i64 {
@@ -267,6 +266,6 @@ fn lines(question: &Question) -> i64 {
     match cut.lines {
         _ if cut.errors || cut.since.is_some() => SEARCHED_LINES,
         Some(lines) => lines.clamp(0, SEARCHED_LINES),
-        None => LINES,
+        None => logs::LINES.into(),
     }
 }

@@ -34,6 +34,7 @@ mod snapshot;
 mod terms;
 mod text;
 mod tokens;
+mod typed;
 mod unclear;
 mod wording;
 

@@ -73,7 +73,6 @@ pub(super) fn span(tokens: &[QuestionWord]) -> Vec<(usize, SignedDuration)> {
     add(1, unit(word(0)).filter(|_| word(0).len() > 2));
     let count = match word(0) {
         "a" | "an" => Some(1),
-        "few" => None,
         word => number(word),
     };
     let seconds = count.and_then(|count| count.checked_mul(unit(word(1))?));

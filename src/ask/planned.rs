@@ -2,8 +2,7 @@
 
 use serde::Serialize;
 
-use super::kind::AskedKind::{CronJob, DaemonSet, Deployment, StatefulSet};
-use super::kind::{AskedKind, KINDS};
+use super::kind::AskedKind::{self, CronJob, DaemonSet, Deployment, StatefulSet};
 use super::object::SeenObject;
 use super::question::{AskedFor, AskedScope, Cut, NameAsked, Question};
 use super::request::ChangeRequest;
@@ -22,11 +21,18 @@ pub struct PlannedRequest {
 }
 
 impl ChangeRequest {
+    /// Where its objects are.
+    pub(super) fn scope(&self) -> AskedScope {
+        let namespace = self.namespace.clone();
+        namespace.map_or(AskedScope::Project, AskedScope::Namespace)
+    }
+
     /// The plan, with every name resolved to one object.
     ///
     /// # Errors
     /// Words that were not understood; names that mean nothing, or several objects.
     pub(super) fn planned(self, snapshot: &ClusterSnapshot) -> Result<PlannedRequest, Unclear> {
+        let scope = self.scope();
         let Some(action) = self.action else {
             return Ok(PlannedRequest {
                 verb: self.verb,
@@ -47,9 +53,7 @@ impl ChangeRequest {
             asked: AskedFor::Describe,
             kinds: vec![],
             names: self.names.clone(),
-            scope: self
-                .namespace
-                .map_or(AskedScope::Project, AskedScope::Namespace),
+            scope,
             conditions: vec![],
             cut: Cut::default(),
             any: false,
@@ -87,7 +91,7 @@ fn kinds_of(action: &ChangeAction) -> Vec<AskedKind> {
         ChangeAction::Restart(_) | ChangeAction::RollBack(_) => {
             vec![Deployment, StatefulSet, DaemonSet]
         }
-        _ => KINDS.iter().map(|row| row.kind()).collect(),
+        _ => AskedKind::all().collect(),
     }
 }
 
@@ -130,11 +134,7 @@ fn one(
 }
 
 fn object(seen: SeenObject<'_>) -> Result<ObjectName, Unclear> {
-    let kind = ObjectKind::ALL
-        .iter()
-        .find(|kind| kind.name() == seen.kind.name());
-    let kind = kind
-        .copied()
+    let kind = ObjectKind::named(seen.kind.name())
         .ok_or_else(|| Unclear::unfitting("a change", seen.kind.several()))?;
     let namespace = Some(seen.namespace())
         .filter(|namespace| !namespace.is_empty())

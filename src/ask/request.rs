@@ -5,7 +5,7 @@
 
 use super::kind::AskedKind;
 use super::lexicon::{Meaning, meaning};
-use super::pattern::{fit, number};
+use super::pattern::{Slot, fit, number};
 use super::question::NameAsked;
 use super::tokens::{QuestionWord, tokens};
 use crate::change::plan::{ChangeAction, Delete, ReplicaCount, Restart, RollBack, Scale, SetImage};
@@ -35,6 +35,14 @@ const POLITE: &[&str] = &[
     "go ahead and",
 ];
 
+/// Where the objects are.
+const PLACES: &[&str] = &[
+    "in|from namespace {word}",
+    "namespace {word}",
+    "-n {word}",
+    "in [the] {word} namespace",
+];
+
 /// Verbs of which devk makes plans.
 const PLANNED: &[(&str, Planned)] = &[
     ("scale [up|down|out|in]", Planned::Scale),
@@ -62,85 +70,15 @@ enum Planned {
 }
 
 /// Verbs that change something, and of which devk makes no plan from words.
+#[rustfmt::skip]
 const OTHERS: &[&str] = &[
-    "abort",
-    "add",
-    "annotate",
-    "apply",
-    "approve",
-    "attach",
-    "autoscale",
-    "bump",
-    "cancel",
-    "change",
-    "clean",
-    "clear",
-    "copy",
-    "cordon",
-    "create",
-    "decrease",
-    "deploy",
-    "destroy",
-    "detach",
-    "disable",
-    "double",
-    "downgrade",
-    "drain",
-    "edit",
-    "enable",
-    "evict",
-    "exec",
-    "execute",
-    "expose",
-    "fix",
-    "force",
-    "grant",
-    "grow",
-    "halve",
-    "increase",
-    "install",
-    "kill",
-    "label",
-    "make",
-    "migrate",
-    "move",
-    "patch",
-    "pause",
-    "purge",
-    "push",
-    "put",
-    "raise",
-    "reboot",
-    "recreate",
-    "reduce",
-    "rename",
-    "repair",
-    "replace",
-    "reset",
-    "resume",
-    "revoke",
-    "rollout",
-    "rotate",
-    "run",
-    "set",
-    "shrink",
-    "shutdown",
-    "start",
-    "stop",
-    "suspend",
-    "switch",
-    "taint",
-    "terminate",
-    "trigger",
-    "turn",
-    "uncordon",
-    "uninstall",
-    "unpause",
-    "unset",
-    "update",
-    "upgrade",
-    "wipe",
-    "write",
+    "abort", "add", "annotate", "apply", "approve", "attach", "autoscale", "bump", "cancel", "change", "clean",
+    "clear", "copy", "cordon", "create", "decrease", "deploy", "destroy", "detach", "disable", "double", "downgrade",
+    "drain", "edit", "enable", "evict", "exec", "execute", "expose", "fix", "force", "grant", "grow", "halve",
+    "increase", "install", "kill", "label", "make", "migrate", "move", "patch", "pause", "purge", "push", "put",
+    "raise", "reboot", "recreate", "reduce", "rename", "repair", "replace", "reset", "resume", "revoke", "rollout",
+    "rotate", "run", "set", "shrink", "shutdown", "start", "stop", "suspend", "switch", "taint", "terminate",
+    "trigger", "turn", "uncordon", "uninstall", "unpause", "unset", "update", "upgrade", "wipe", "write",
 ];
 
 /// Words after which a verb is told, not asked about: `should i restart`, `and delete`.
@@ -234,19 +172,10 @@ impl Reading {
             let here = &rest[at..];
             let word = here[0].lower.as_str();
             let next = here.get(1);
-            let step = |pattern: &str| fit(pattern, here).map(|(count, _)| count);
-            if let Some(count) = step("in|from namespace {word}")
-                .or_else(|| step("namespace {word}"))
-                .or_else(|| step("-n {word}"))
-            {
-                self.place(&here[count - 1]);
+            if let Some((count, name)) = place(here) {
+                self.place(name);
                 at += count;
-            } else if let Some(count) = step("in [the] {word} namespace") {
-                self.place(&here[count - 2]);
-                at += count;
-            } else if word == "to"
-                && let Some(count) = step("to revision {number}")
-            {
+            } else if let Some((count, _)) = fit("to revision {number}", here) {
                 self.back_to(&here[count - 1]);
                 at += count;
             } else if let (true, Some(next)) = (matches!(word, "to" | "by" | "="), next) {
@@ -268,10 +197,10 @@ impl Reading {
     }
 
     /// One namespace is for all names.
-    fn place(&mut self, token: &QuestionWord) {
+    fn place(&mut self, name: String) {
         match &self.namespace {
-            Some(other) if *other != token.text => self.unknown.push(token.text.clone()),
-            _ => self.namespace = Some(token.text.clone()),
+            Some(other) if *other != name => self.unknown.push(name),
+            _ => self.namespace = Some(name),
         }
     }
 
@@ -284,12 +213,10 @@ impl Reading {
     }
 
     fn name(&mut self, token: &QuestionWord, kind: Option<AskedKind>) {
-        let slash = token.text.split_once('/').filter(|_| !token.is_quoted);
-        let with_kind =
-            slash.and_then(|(kind, name)| Some((AskedKind::called(&kind.to_lowercase())?, name)));
-        let (kind, text) = with_kind.map_or((kind, token.text.as_str()), |(kind, name)| {
-            (Some(kind), name)
-        });
+        let (kind, text) = match token.with_kind() {
+            Some((kind, name)) => (Some(kind), name),
+            None => (kind, token.text.as_str()),
+        };
         self.names.push(NameAsked {
             kind,
             text: text.to_owned(),
@@ -339,6 +266,15 @@ impl Reading {
             }),
             Planned::Delete => Some(ChangeAction::Delete(Delete {})),
         }
+    }
+}
+
+/// How many of the first words name a namespace, and its name.
+fn place(words: &[QuestionWord]) -> Option<(usize, String)> {
+    let (count, slots) = PLACES.iter().find_map(|pattern| fit(pattern, words))?;
+    match slots.into_iter().next() {
+        Some(Slot::Word(name)) => Some((count, name)),
+        _ => None,
     }
 }
 

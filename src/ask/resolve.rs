@@ -3,7 +3,7 @@
 
 use std::collections::BTreeSet;
 
-use super::kind::{AskedKind, KINDS};
+use super::kind::AskedKind;
 use super::object::SeenObject;
 use super::question::{AskedScope, NameAsked, Question};
 use super::snapshot::ClusterSnapshot;
@@ -175,11 +175,7 @@ impl Question {
     ) -> Vec<SeenObject<'a>> {
         let kinds: Vec<_> = match kind {
             Some(kind) => vec![kind],
-            None => KINDS
-                .iter()
-                .map(|row| row.kind())
-                .filter(|kind| !matches!(kind, AskedKind::Event | AskedKind::EndpointSlice))
-                .collect(),
+            None => AskedKind::nameable().collect(),
         };
         kinds
             .into_iter()

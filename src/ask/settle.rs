@@ -57,11 +57,7 @@ impl QuestionDraft {
                 });
                 continue;
             }
-            let scope = AskedScope::Namespace(place);
-            match &self.scope {
-                Some(other) if *other != scope => return Err(Unclear::twice("namespaces")),
-                _ => self.scope = Some(scope),
-            }
+            self.scope(AskedScope::Namespace(place))?;
         }
         Ok(())
     }

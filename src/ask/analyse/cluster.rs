@@ -2,7 +2,8 @@
 
 use super::super::kind::AskedKind;
 use super::super::object::{SeenObject, items, text};
-use super::{Case, Finding, Weight};
+use super::super::snapshot::ClusterSnapshot;
+use super::{Finding, Weight};
 
 pub(super) fn node(seen: SeenObject<'_>) -> Vec<Finding> {
     let name = seen.name();
@@ -50,8 +51,7 @@ pub(super) fn node(seen: SeenObject<'_>) -> Vec<Finding> {
 }
 
 /// A webhook whose Service has no endpoint fails what it is asked about, unless its policy is to be ignored.
-pub(super) fn webhooks(case: &Case<'_>, seen: SeenObject<'_>) -> Vec<Finding> {
-    let snapshot = case.snapshot;
+pub(super) fn webhooks(seen: SeenObject<'_>, snapshot: &ClusterSnapshot) -> Vec<Finding> {
     let mut findings = vec![];
     for webhook in items(&seen.value["webhooks"]) {
         let to = &webhook["clientConfig"]["service"];
@@ -59,9 +59,10 @@ pub(super) fn webhooks(case: &Case<'_>, seen: SeenObject<'_>) -> Vec<Finding> {
             continue;
         };
         // Only the Services of namespaces that were read are known.
-        if !snapshot
-            .all(AskedKind::Service)
-            .any(|service| service.namespace() == namespace)
+        if snapshot
+            .here(AskedKind::Service, namespace)
+            .next()
+            .is_none()
         {
             continue;
         }

@@ -3,9 +3,9 @@
 use jiff::{SignedDuration, Timestamp};
 
 use super::super::answer::AskAnswer;
-use super::super::kind::{AskedKind, KINDS};
-use super::super::moment::{Moment, age};
-use super::super::object::{SeenObject, items, moment, text};
+use super::super::kind::AskedKind;
+use super::super::moment::Moment;
+use super::super::object::{SeenObject, moment, text};
 use super::super::question::Question;
 use super::super::snapshot::{ClusterSnapshot, seen_last};
 use super::super::unclear::Unclear;
@@ -49,11 +49,7 @@ pub(in super::super) fn changed(
         .collect();
     let is_meant = |name: &str| meant.is_empty() || names.iter().any(|known| known == name);
     let mut changes = vec![];
-    for kind in KINDS
-        .iter()
-        .map(|row| row.kind())
-        .filter(|kind| !matches!(kind, AskedKind::Event | AskedKind::EndpointSlice))
-    {
+    for kind in AskedKind::nameable() {
         if !question.kinds.is_empty() && !question.kinds.contains(&kind) {
             continue;
         }
@@ -80,16 +76,14 @@ pub(in super::super) fn changed(
             changes.push((
                 last,
                 format!("{} {name}", text(&about["kind"])),
-                text(&event.value["message"]).replace('\n', " "),
+                event.message(),
             ));
         }
     }
     changes.sort();
     changes.dedup();
     let mut answer = AskAnswer::new(question, snapshot);
-    let shown = since
-        .to_zoned(snapshot.zone.clone())
-        .strftime("%Y-%m-%d %H:%M:%S %Z");
+    let shown = snapshot.local(since);
     let all = question.scope.words(snapshot);
     answer.text = match changes.len() {
         0 => format!("devk sees no change in {all} since {shown}."),
@@ -99,7 +93,7 @@ pub(in super::super) fn changed(
     answer.count = Some(changes.len());
     let rows = changes
         .into_iter()
-        .map(|(at, object, what)| vec![format!("{} ago", age(at, snapshot.now)), object, what])
+        .map(|(at, object, what)| vec![snapshot.ago(Some(at)), object, what])
         .collect();
     answer.table(&["WHEN", "OBJECT", "WHAT"], rows);
     answer.notes.push(
@@ -123,17 +117,11 @@ fn of_object(seen: SeenObject<'_>, since: Timestamp) -> Vec<Change> {
                 .map(|at| (at, title.clone(), what)),
         )
     };
-    let image = || {
-        seen.containers()
-            .map(|one| text(&one["image"]))
-            .collect::<Vec<_>>()
-            .join(", ")
-    };
     let created = match seen.kind {
         AskedKind::ReplicaSet if seen.controller().is_some() => {
-            format!("new revision, image {}", image())
+            format!("new revision, image {}", seen.images())
         }
-        AskedKind::Pod => format!("made, image {}", image()),
+        AskedKind::Pod => format!("made, image {}", seen.images()),
         _ => "made".to_owned(),
     };
     add(seen.created(), created);
@@ -151,16 +139,11 @@ fn of_object(seen: SeenObject<'_>, since: Timestamp) -> Vec<Change> {
         );
         add(moment(&end["finishedAt"]), what);
     }
-    let ends = items(&seen.status()["conditions"]).filter(|one| {
-        one["status"] == "True" && matches!(one["type"].as_str(), Some("Complete" | "Failed"))
-    });
-    if seen.kind == AskedKind::Job {
-        for end in ends {
-            add(
-                moment(&end["lastTransitionTime"]),
-                format!("ended: {}", text(&end["type"])),
-            );
-        }
+    if let Some(end) = seen.end().filter(|_| seen.kind == AskedKind::Job) {
+        add(
+            moment(&end["lastTransitionTime"]),
+            format!("ended: {}", text(&end["type"])),
+        );
     }
     changes
 }

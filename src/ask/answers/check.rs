@@ -1,14 +1,14 @@
 //! Questions of yes or no: of all objects of a kind, of any, of named ones, and whether there is something at all.
 
 use super::super::answer::{AskAnswer, places};
-use super::super::columns::status_word;
-use super::super::kind::AskedKind;
+use super::super::columns::{ready_of, status_word};
+use super::super::kind::{AskedKind, WORKLOADS};
 use super::super::object::SeenObject;
 use super::super::question::{AskedState, Condition, Question};
 use super::super::snapshot::ClusterSnapshot;
 use super::super::unclear::Unclear;
 use super::list::{commands, conditions, counted, list, next, selected};
-use super::{fitting, table};
+use super::{fitting, table, why_next};
 
 /// `are all pods ready`, `is api running`, `are there failed jobs`, `is there a service called redis`.
 pub(in super::super) fn check(
@@ -75,9 +75,7 @@ fn of_kinds(question: &Question, snapshot: &ClusterSnapshot) -> Result<AskAnswer
     }
     let others: Vec<_> = all
         .iter()
-        .filter(|seen| {
-            !fitting.iter().any(|one| one.title() == seen.title()) && !is_excused(**seen, question)
-        })
+        .filter(|seen| !fitting.iter().any(|one| one.same(seen)) && !is_excused(**seen, question))
         .copied()
         .collect();
     let yes = others.is_empty() && !fitting.is_empty();
@@ -107,11 +105,7 @@ fn of_kinds(question: &Question, snapshot: &ClusterSnapshot) -> Result<AskAnswer
     let (columns, rows) = table(shown, snapshot);
     answer.table(&columns, rows);
     if let Some(first) = others.first() {
-        answer.next(format!(
-            "devk ask \"why is {} {} not ready\"",
-            first.kind.name().to_lowercase(),
-            first.name()
-        ));
+        why_next(&mut answer, *first);
     }
     Ok(answer)
 }
@@ -130,10 +124,7 @@ fn is_excused(seen: SeenObject<'_>, question: &Question) -> bool {
         )
     });
     let is_done = seen.kind == AskedKind::Pod && seen.status()["phase"] == "Succeeded";
-    let is_unwanted = matches!(
-        seen.kind,
-        AskedKind::Deployment | AskedKind::StatefulSet | AskedKind::DaemonSet
-    ) && super::super::columns::ready_of(seen).1 == 0;
+    let is_unwanted = WORKLOADS.contains(&seen.kind) && ready_of(seen).1 == 0;
     about && (is_done || is_unwanted)
 }
 
@@ -171,7 +162,7 @@ fn of_names_asked(question: &Question, snapshot: &ClusterSnapshot) -> Result<Ask
         };
         yes &= held;
         let state = status_word(seen, snapshot);
-        said.push(format!("{} `{}` is {state}", seen.kind.name(), seen.name()));
+        said.push(format!("{} is {state}", seen.called()));
         answer.shows(seen, "status", state);
         rows.push(seen);
         answer.kubectl(format!(
@@ -220,7 +211,7 @@ fn exist(question: &Question, snapshot: &ClusterSnapshot) -> Result<AskAnswer, U
             "Yes: {}.",
             found
                 .iter()
-                .map(|seen| format!("{} `{}` is there", seen.kind.name(), seen.name()))
+                .map(|seen| format!("{} is there", seen.called()))
                 .collect::<Vec<_>>()
                 .join(", ")
         ),

@@ -6,7 +6,7 @@ use super::super::object::SeenObject;
 use super::super::question::{AskedState, Condition, Question};
 use super::super::snapshot::ClusterSnapshot;
 use super::super::unclear::Unclear;
-use super::{select, table};
+use super::{capitalized, select, table, why_next};
 
 /// The objects of all kinds that are asked for.
 pub(super) fn selected<'a>(
@@ -111,11 +111,7 @@ pub(super) fn next(answer: &mut AskAnswer, question: &Question, objects: &[SeenO
         )
     });
     if let Some(first) = objects.first().filter(|_| about) {
-        answer.next(format!(
-            "devk ask \"why is {} {} not ready\"",
-            first.kind.name().to_lowercase(),
-            first.name()
-        ));
+        why_next(answer, *first);
     }
 }
 
@@ -134,7 +130,7 @@ pub(in super::super) fn list(
     let mut answer = AskAnswer::new(question, snapshot);
     answer.text = format!(
         "{}{}{}.",
-        sentence(&counted(question, objects.len())),
+        capitalized(&counted(question, objects.len())),
         of_names(question),
         conditions(question)
     );
@@ -162,21 +158,6 @@ pub(in super::super) fn list(
         answer.yes = Some(!objects.is_empty());
     }
     Ok(answer)
-}
-
-pub(in super::super) fn count(
-    question: &Question,
-    snapshot: &ClusterSnapshot,
-) -> Result<AskAnswer, Unclear> {
-    list(question, snapshot)
-}
-
-fn sentence(text: &str) -> String {
-    let mut letters = text.chars();
-    letters
-        .next()
-        .map(|first| first.to_uppercase().chain(letters).collect())
-        .unwrap_or_default()
 }
 
 /// Names of objects for a sentence.

@@ -11,7 +11,7 @@ use crate::log_lines::timed;
 use crate::shell::quote;
 
 /// So many lines of each container, unless the question says.
-const LINES: usize = 20;
+pub(in super::super) const LINES: u8 = 20;
 /// At most so many pods.
 pub(in super::super) const MOST_PODS: usize = 12;
 /// What a line of an error has.
@@ -75,12 +75,7 @@ pub(in super::super) fn wanted(
             let has_ended = status["lastState"]["terminated"].is_object();
             if (has_run && !question.cut.previous) || has_ended {
                 let previous = question.cut.previous || !has_run;
-                wanted.push(LogOf {
-                    namespace: pod.namespace().to_owned(),
-                    pod: pod.name().to_owned(),
-                    container: name,
-                    previous,
-                });
+                wanted.push(LogOf::of(*pod, name, previous));
             }
         }
     }
@@ -175,6 +170,6 @@ fn lines(question: &Question, log: &str, snapshot: &ClusterSnapshot) -> Vec<Stri
         .lines
         .and_then(|lines| usize::try_from(lines).ok())
         .or(question.cut.first);
-    let most = asked.unwrap_or(LINES);
+    let most = asked.unwrap_or(LINES.into());
     found[found.len().saturating_sub(most)..].to_vec()
 }

@@ -2,16 +2,17 @@
 //! NetworkPolicies decide about it. That is what the manifests say; devk sees no connections.
 
 use super::super::answer::AskAnswer;
-use super::super::facts::{backends, policy};
+use super::super::facts::policy;
 use super::super::kind::AskedKind::{
-    ConfigMap, CronJob, DaemonSet, Deployment, Ingress, Job, Pod, Service, StatefulSet,
+    ConfigMap, CronJob, DaemonSet, Deployment, Job, Pod, Service, StatefulSet,
 };
 use super::super::object::{SeenObject, items, text, texts};
 use super::super::question::Question;
-use super::super::relation::{limits_ingress, policies_of, related};
+use super::super::relation::{limits_ingress, policies_of, related, routes_to};
 use super::super::resolve::Meant;
 use super::super::snapshot::ClusterSnapshot;
 use super::super::unclear::Unclear;
+use crate::session::target::SERVICE_LABEL;
 
 pub(in super::super) fn talks(
     question: &Question,
@@ -20,7 +21,11 @@ pub(in super::super) fn talks(
     let mut answer = AskAnswer::new(question, snapshot);
     let mut rows: Vec<Vec<String>> = vec![];
     let mut targets = vec![];
-    let mut hidden = 0;
+    let users: Vec<_> = [Deployment, StatefulSet, DaemonSet, CronJob, Job, Pod]
+        .into_iter()
+        .flat_map(|kind| snapshot.all(kind))
+        .filter(|one| snapshot.maker(*one).is_none())
+        .collect();
     for meant in question.meant(snapshot)? {
         let services = related(Service, &meant, snapshot).unwrap_or_default();
         if services.is_empty() {
@@ -32,33 +37,16 @@ pub(in super::super) fn talks(
         }
         for service in services {
             targets.push(service.name().to_owned());
-            for kind in [Deployment, StatefulSet, DaemonSet, CronJob, Job, Pod] {
-                for user in snapshot
-                    .all(kind)
-                    .filter(|one| snapshot.maker(*one).is_none())
-                {
-                    for (field, value) in mentions(user, service, snapshot) {
-                        rows.push(vec![user.title(), field.clone(), value.clone()]);
-                        answer.shows(user, field, value);
-                    }
-                    hidden += hidden_sources(user);
+            for user in &users {
+                for (field, value) in mentions(*user, service, snapshot) {
+                    rows.push(vec![user.title(), field.clone(), value.clone()]);
+                    answer.shows(*user, field, value);
                 }
             }
-            for ingress in snapshot
-                .all(Ingress)
-                .filter(|one| one.namespace() == service.namespace())
-            {
-                for (host, path, _) in backends(ingress)
-                    .into_iter()
-                    .filter(|(_, _, to)| to["name"] == service.name())
-                {
-                    rows.push(vec![
-                        ingress.title(),
-                        "route".to_owned(),
-                        format!("{host}{path}"),
-                    ]);
-                }
-            }
+            let routes = routes_to(service, snapshot).into_iter();
+            rows.extend(
+                routes.map(|(ingress, way)| vec![ingress.title(), "route".to_owned(), way]),
+            );
         }
         policies(&mut answer, &meant, snapshot);
     }
@@ -81,14 +69,14 @@ pub(in super::super) fn talks(
         "read from environments, commands, ConfigMaps and ingresses; devk sees no connections"
             .to_owned(),
     );
-    if hidden > 0 {
+    if users.iter().any(|user| hides(*user)) {
         answer
             .notes
             .push("what stands in Secrets was not read".to_owned());
     }
     for name in &targets {
         answer.kubectl(format!(
-            "get endpointslices --selector kubernetes.io/service-name={name} --namespace {}",
+            "get endpointslices --selector {SERVICE_LABEL}={name} --namespace {}",
             snapshot.project.namespace
         ));
     }
@@ -121,10 +109,7 @@ fn mentions(
             ));
         }
     }
-    for map in snapshot
-        .all(ConfigMap)
-        .filter(|map| map.namespace() == user.namespace())
-    {
+    for map in snapshot.here(ConfigMap, user.namespace()) {
         if super::super::facts::uses(user, ConfigMap, map.name()).is_empty() {
             continue;
         }
@@ -163,14 +148,14 @@ fn host_in(text: &str, service: SeenObject<'_>, is_here: bool) -> Option<String>
     })
 }
 
-fn hidden_sources(user: SeenObject<'_>) -> usize {
+/// Whether a part of its environment comes from Secrets.
+fn hides(user: SeenObject<'_>) -> bool {
     let from = |one: &serde_json::Value| {
         one["secretRef"].is_object() || one["valueFrom"]["secretKeyRef"].is_object()
     };
     user.containers()
         .flat_map(|one| items(&one["envFrom"]).chain(items(&one["env"])))
-        .filter(|one| from(one))
-        .count()
+        .any(from)
 }
 
 fn policies(answer: &mut AskAnswer, meant: &Meant<'_>, snapshot: &ClusterSnapshot) {
