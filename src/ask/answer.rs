@@ -100,6 +100,14 @@ impl Question {
         if let Some((_, why)) = unread.find(|(kind, _)| is_needed(kind)) {
             return Err(Unclear::unread(why));
         }
+        let zone = &snapshot.zone;
+        if let Some(ahead) = self
+            .moments()
+            .into_iter()
+            .find(|moment| moment.before(snapshot.now, zone).is_none())
+        {
+            return Err(Unclear::ahead(&ahead.typed()));
+        }
         use super::answers::{
             changed, check, cluster, describe, events, fact, list, logs, talks, usage, why,
         };

@@ -7,8 +7,9 @@ use super::kind::AskedKind::{
     Autoscaler, Claim, ConfigMap, CronJob, DaemonSet, Deployment, Job, Namespace, Node, Pod,
     ReplicaSet, Secret, Service, StatefulSet, StorageClass, Volume,
 };
+use super::moment::Window;
 use super::object::{SeenObject, items, moment, text};
-use super::question::{AskedState, Condition};
+use super::question::{AskedState, Condition, Lacking};
 use super::snapshot::ClusterSnapshot;
 use crate::image::ReferenceParts;
 use crate::inventory::PodUse;
@@ -29,11 +30,11 @@ impl Condition {
             Self::OlderThan(span) => lived().map(|age| age > *span),
             Self::YoungerThan(span) => lived().map(|age| age < *span),
             Self::Since(moment) => {
-                let since = moment.before(snapshot.now, &snapshot.zone)?;
-                seen.created().map(|created| created >= since)
+                let window = moment.window(snapshot.now, &snapshot.zone)?;
+                seen.created().map(|created| window.has(created))
             }
             Self::EndedSince(moment) => {
-                ended_since(seen, moment.before(snapshot.now, &snapshot.zone)?)
+                ended_in(seen, moment.window(snapshot.now, &snapshot.zone)?)
             }
             Self::Label(key, value) => Some(seen.labels().get(key) == Some(value)),
             Self::WithLabel(key) => Some(seen.labels().contains_key(key)),
@@ -52,32 +53,37 @@ impl Condition {
             }
             Self::MemoryOver(limit) => used(seen, snapshot).map(|used| used.memory() > *limit),
             Self::CpuOver(limit) => used(seen, snapshot).map(|used| used.cpu() > *limit),
+            Self::Either(several) => {
+                let held = several.iter().map(|one| one.holds(seen, snapshot));
+                let held: Vec<_> = held.collect::<Option<_>>()?;
+                Some(held.contains(&true))
+            }
         }
     }
 
     /// It needs what the kubelets measure.
     pub(super) fn needs_usage(&self) -> bool {
-        matches!(
-            self,
-            Self::MemoryOver(_)
-                | Self::CpuOver(_)
-                | Self::Is(AskedState::HighMemory | AskedState::HighCpu)
-        )
+        match self {
+            Self::Either(several) => several.iter().any(Self::needs_usage),
+            Self::MemoryOver(_) | Self::CpuOver(_) => true,
+            Self::Is(state) => matches!(state, AskedState::HighMemory | AskedState::HighCpu),
+            _ => false,
+        }
     }
 }
 
-/// Whether a container of a pod, or a Job, ended since a moment.
-fn ended_since(seen: SeenObject<'_>, since: jiff::Timestamp) -> Option<bool> {
-    let is_later = |time: &serde_json::Value| moment(time).is_some_and(|time| time >= since);
+/// Whether a container of a pod, or a Job, ended in a stretch of time.
+fn ended_in(seen: SeenObject<'_>, window: Window) -> Option<bool> {
+    let is_in = |time: &serde_json::Value| moment(time).is_some_and(|time| window.has(time));
     match seen.kind {
         Pod => Some(seen.container_statuses().any(|status| {
             let ends =
                 ["state", "lastState"].map(|state| &status[state]["terminated"]["finishedAt"]);
-            ends.into_iter().any(is_later)
+            ends.into_iter().any(is_in)
         })),
         Job => {
             let end = seen.end();
-            Some(end.is_some_and(|end| is_later(&end["lastTransitionTime"])))
+            Some(end.is_some_and(|end| is_in(&end["lastTransitionTime"])))
         }
         _ => None,
     }
@@ -100,6 +106,29 @@ fn is_image(image: &str, wanted: &str) -> bool {
         || image
             .rsplit_once(':')
             .is_some_and(|(rest, _)| rest == wanted)
+}
+
+impl Lacking {
+    fn is_of(self, container: &serde_json::Value) -> bool {
+        let resources = &container["resources"];
+        let has_limit = |unit: &str| !resources["limits"][unit].is_null();
+        // Where there is a limit and no request, the API server takes the limit as the request.
+        let has_request = |unit: &str| !resources["requests"][unit].is_null() || has_limit(unit);
+        let any = |has: &dyn Fn(&str) -> bool| has("memory") || has("cpu");
+        let has_probe = |probe: &str| container[probe].is_object();
+        !match self {
+            Self::Limits => any(&has_limit),
+            Self::MemoryLimit => has_limit("memory"),
+            Self::CpuLimit => has_limit("cpu"),
+            Self::Requests | Self::LimitsAndRequests => any(&has_request),
+            Self::MemoryRequest => has_request("memory"),
+            Self::CpuRequest => has_request("cpu"),
+            Self::Probes => has_probe("readinessProbe") || has_probe("livenessProbe"),
+            Self::ReadinessProbe => has_probe("readinessProbe"),
+            Self::LivenessProbe => has_probe("livenessProbe"),
+            Self::StartupProbe => has_probe("startupProbe"),
+        }
+    }
 }
 
 impl AskedState {
@@ -168,19 +197,10 @@ impl AskedState {
 
     /// What of a container's spec is missing.
     fn of_template(self, seen: SeenObject<'_>) -> Option<bool> {
-        let containers = || items(&seen.pod_spec()["containers"]);
-        let lacks = |part: &str| {
-            containers().any(|one| {
-                one["resources"][part]
-                    .as_object()
-                    .is_none_or(serde_json::Map::is_empty)
-            })
-        };
         Some(match self {
-            Self::WithoutLimits => lacks("limits"),
-            Self::WithoutRequests => lacks("requests"),
-            Self::WithoutProbes => containers()
-                .any(|one| !one["readinessProbe"].is_object() && !one["livenessProbe"].is_object()),
+            Self::Lacks(lacking) => {
+                items(&seen.pod_spec()["containers"]).any(|one| lacking.is_of(one))
+            }
             Self::LatestTag => seen.containers().any(|one| {
                 let image = ReferenceParts::parse(&text(&one["image"]));
                 image.is_some_and(|image| image.is_latest())
@@ -329,7 +349,54 @@ pub(super) fn limit(pod: SeenObject<'_>, unit: &str) -> Option<f64> {
 
 #[cfg(test)]
 mod tests {
+    use serde_json::json;
+
     use super::*;
+
+    #[test]
+    fn of_a_container_that_is_missing_which_the_question_names() {
+        use Lacking::{
+            CpuLimit, CpuRequest, Limits, LimitsAndRequests, LivenessProbe, MemoryLimit,
+            MemoryRequest, Probes, ReadinessProbe, Requests, StartupProbe,
+        };
+        let all = [
+            Limits,
+            MemoryLimit,
+            CpuLimit,
+            Requests,
+            MemoryRequest,
+            CpuRequest,
+            LimitsAndRequests,
+            Probes,
+            ReadinessProbe,
+            LivenessProbe,
+            StartupProbe,
+        ];
+        let lacks = |container: serde_json::Value| -> Vec<Lacking> {
+            let lacking = all.into_iter();
+            lacking
+                .filter(|lacking| lacking.is_of(&container))
+                .collect()
+        };
+        assert_eq!(lacks(json!({})), all);
+        let with_limit = json!({"resources": {"limits": {"memory": "1Gi"}}, "livenessProbe": {}});
+        assert_eq!(
+            lacks(with_limit),
+            [CpuLimit, CpuRequest, ReadinessProbe, StartupProbe]
+        );
+        let with_request = json!({"resources": {"requests": {"cpu": "1"}}, "readinessProbe": {}});
+        assert_eq!(
+            lacks(with_request),
+            [
+                Limits,
+                MemoryLimit,
+                CpuLimit,
+                MemoryRequest,
+                LivenessProbe,
+                StartupProbe
+            ]
+        );
+    }
 
     #[test]
     fn an_image_is_meant_by_its_name_with_or_without_registry_and_tag() {

@@ -6,6 +6,7 @@ mod storage;
 mod timing;
 
 use super::kind::AskedKind::{self, *};
+use super::kind::WORKLOADS;
 use super::object::SeenObject;
 use super::question::Fact;
 use super::snapshot::ClusterSnapshot;
@@ -128,5 +129,15 @@ pub(super) fn or_none(text: String) -> String {
 impl FactRow {
     pub(super) fn of(fact: Fact) -> Option<&'static Self> {
         FACTS.iter().find(|row| row.fact == fact)
+    }
+
+    /// Of what has the fact, that which a question without a name is about.
+    pub(super) fn default_kinds(&self) -> Vec<AskedKind> {
+        let has = |kind: &&AskedKind| self.kinds.contains(kind);
+        match self.kinds.first() {
+            Some(_) if WORKLOADS.iter().all(|kind| has(&kind)) => WORKLOADS.to_vec(),
+            Some(first) => vec![*first],
+            None => vec![],
+        }
     }
 }

@@ -52,6 +52,7 @@ impl Question {
                 | AskedFor::Usage(_)
         );
         takes(selects, !self.conditions.is_empty(), "a condition")?;
+        takes(selects, self.refers.is_some(), "who refers to whom")?;
         let is_named = !self.names.is_empty() || !self.kinds.is_empty();
         match asked {
             AskedFor::Logs if !is_named && self.conditions.is_empty() => Err(Unclear::lacking(
@@ -104,12 +105,8 @@ impl Question {
                 AskedFor::Why | AskedFor::Changed | AskedFor::Talks | AskedFor::Describe
             );
         let is_related = !self.names.is_empty() && !self.kinds.is_empty();
-        let judges = self.conditions.iter().any(|condition| {
-            matches!(
-                condition,
-                Condition::Is(AskedState::Trouble | AskedState::Unused)
-            )
-        });
+        let mut states = self.conditions.iter().flat_map(Condition::states);
+        let judges = states.any(|state| matches!(state, AskedState::Trouble | AskedState::Unused));
         // A pod is called by its workload.
         let is_pod = self.names.iter().any(|name| name.kind == Some(Pod));
         let is_of_users = matches!(self.asked, AskedFor::Fact(Fact::UsedBy | Fact::Exposed));
@@ -144,13 +141,16 @@ impl Question {
 
     /// Whether events tell something of the answer.
     pub(super) fn tells_events(&self) -> bool {
-        let asks = matches!(
-            self.asked,
-            AskedFor::Events | AskedFor::Why | AskedFor::Changed | AskedFor::Describe
-        );
+        let asks = matches!(self.asked, AskedFor::Events | AskedFor::Changed);
         let is_event = self.names.iter().any(|name| name.kind == Some(Event));
-        let is_trouble = Condition::Is(AskedState::Trouble);
-        asks || is_event || self.kinds.contains(&Event) || self.conditions.contains(&is_trouble)
+        asks || is_event || self.kinds.contains(&Event) || self.is_analysed()
+    }
+
+    /// Whether the analysers look at the objects.
+    pub(super) fn is_analysed(&self) -> bool {
+        let mut states = self.conditions.iter().flat_map(Condition::states);
+        matches!(self.asked, AskedFor::Why | AskedFor::Describe)
+            || states.any(|state| state == AskedState::Trouble)
     }
 
     /// Whether the kubelets have to be asked.

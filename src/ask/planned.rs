@@ -54,6 +54,7 @@ impl ChangeRequest {
             kinds: vec![],
             names: self.names.clone(),
             scope,
+            refers: None,
             conditions: vec![],
             cut: Cut::default(),
             any: false,

@@ -102,9 +102,31 @@ impl Question {
         }
     }
 
+    /// A name without a kind means a Namespace only if it means nothing else here: others' namespaces may have any name.
+    ///
     /// # Errors
     /// Several objects fit.
     pub(super) fn resolve<'a>(
+        &self,
+        name: &NameAsked,
+        snapshot: &'a ClusterSnapshot,
+    ) -> Result<Option<Meant<'a>>, Unclear> {
+        let found = self.resolve_object(name, snapshot)?;
+        let namespace = || snapshot.find(AskedKind::Namespace, "", &name.text);
+        Ok(found.or_else(|| {
+            let namespace = namespace().filter(|_| name.kind.is_none())?;
+            Some(Meant {
+                name: name.text.clone(),
+                objects: vec![namespace],
+            })
+        }))
+    }
+
+    /// The same, but for Namespaces whose kind is not said.
+    ///
+    /// # Errors
+    /// As [`Self::resolve`].
+    pub(super) fn resolve_object<'a>(
         &self,
         name: &NameAsked,
         snapshot: &'a ClusterSnapshot,
@@ -175,7 +197,9 @@ impl Question {
     ) -> Vec<SeenObject<'a>> {
         let kinds: Vec<_> = match kind {
             Some(kind) => vec![kind],
-            None => AskedKind::nameable().collect(),
+            None => AskedKind::nameable()
+                .filter(|kind| *kind != AskedKind::Namespace)
+                .collect(),
         };
         kinds
             .into_iter()
@@ -225,7 +249,8 @@ impl Question {
 
     fn no_words(&self, names: &[&NameAsked], snapshot: &ClusterSnapshot) -> Unclear {
         let unknown: Vec<_> = names.iter().map(|name| name.text.clone()).collect();
-        let all = self.nameable(None, snapshot);
+        let mut all = self.nameable(None, snapshot);
+        all.extend(snapshot.all(AskedKind::Namespace));
         let ends = all
             .iter()
             .filter_map(|seen| seen.name().rsplit_once('-'))

@@ -2,13 +2,12 @@
 //! said has a place in it. What has none makes the question unclear, for it would be left out of the answer silently.
 
 use super::draft::QuestionDraft;
-use super::kind::AskedKind::{
-    self, Claim, ConfigMap, CronJob, Node, Pod, Secret, Service, StorageClass,
-};
+use super::facts::FactRow;
+use super::kind::AskedKind::{Claim, ConfigMap, CronJob, Node, Pod, Secret, Service, StorageClass};
 use super::kind::WORKLOADS;
 use super::lexicon::Verb;
 use super::question::{
-    AskedFor, AskedScope, AskedState, Condition, Fact, Measured, NameAsked, Question,
+    AskedFor, AskedScope, AskedState, Condition, Fact, Measured, NameAsked, Question, Referring,
 };
 use super::unclear::Unclear;
 
@@ -20,6 +19,12 @@ impl QuestionDraft {
     pub(super) fn settle(mut self, text: &str, namespaces: &[String]) -> Result<Question, Unclear> {
         self.places(namespaces)?;
         let verb = self.verb()?;
+        let refers = self.referring();
+        // `which deployments talk to redis` asks for Deployments.
+        let verb = verb.filter(|verb| *verb != Verb::Talks || refers.is_none());
+        if refers.is_some() {
+            self.facts.retain(|fact| *fact != Fact::UsedBy);
+        }
         if self.kinds.len() > 1 && !self.unjoined.is_empty() {
             let kinds = self
                 .kinds
@@ -30,14 +35,21 @@ impl QuestionDraft {
         }
         self.rewrite(verb);
         let asked = self.asked(verb)?;
+        self.namespace_itself(asked);
         self.default_kinds(asked);
         self.place_time(asked)?;
+        let is_of_nodes = matches!(asked, AskedFor::Usage(_)) && self.kinds == [Node];
+        if is_of_nodes && self.names.is_empty() && self.scope.is_none() {
+            // Of a node all pods use something.
+            self.scope = Some(AskedScope::Everywhere);
+        }
         let question = Question {
             text: text.to_owned(),
             asked,
             kinds: self.kinds,
             names: self.names,
             scope: self.scope.unwrap_or(AskedScope::Project),
+            refers,
             conditions: self.conditions,
             cut: self.cut,
             any: self.any,
@@ -60,6 +72,16 @@ impl QuestionDraft {
             self.scope(AskedScope::Namespace(place))?;
         }
         Ok(())
+    }
+
+    /// Whether the kinds refer to the names, or the other way round: which of the two stands before the verb.
+    fn referring(&self) -> Option<Referring> {
+        let names_before = self.refers_behind?;
+        match (names_before, self.names.len()) {
+            (_, 0) => None,
+            (0, _) if !self.is_passive => Some(Referring::To),
+            _ => Some(Referring::From),
+        }
     }
 
     /// The one verb that counts.
@@ -199,7 +221,10 @@ impl QuestionDraft {
         }
         Ok(match verb {
             Some(Verb::Count) => AskedFor::Count,
-            Some(Verb::Describe) if self.names.is_empty() && !self.kinds.is_empty() => {
+            Some(Verb::Describe)
+                if !self.kinds.is_empty()
+                    && (self.names.is_empty() || self.refers_behind.is_some()) =>
+            {
                 AskedFor::List
             }
             Some(Verb::Describe) => AskedFor::Describe,
@@ -288,8 +313,8 @@ impl QuestionDraft {
                     vec![Pod]
                 }
             }),
-            AskedFor::Fact(fact) => super::facts::FactRow::of(fact)
-                .map(|row| default_of(row.kinds))
+            AskedFor::Fact(fact) => FactRow::of(fact)
+                .map(FactRow::default_kinds)
                 .unwrap_or_default(),
             _ => vec![],
         };
@@ -334,20 +359,6 @@ impl QuestionDraft {
                 None => Condition::EndedSince(since),
             });
         Ok(())
-    }
-}
-
-/// Of what has a fact, that which a question without a name is about.
-fn default_of(kinds: &[AskedKind]) -> Vec<AskedKind> {
-    let workloads: Vec<_> = WORKLOADS
-        .iter()
-        .filter(|kind| kinds.contains(kind))
-        .copied()
-        .collect();
-    match kinds.first() {
-        Some(_) if workloads.len() == WORKLOADS.len() => workloads,
-        Some(first) => vec![*first],
-        None => vec![],
     }
 }
 

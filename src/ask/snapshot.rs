@@ -86,6 +86,15 @@ impl ClusterSnapshot {
         }
     }
 
+    /// Nothing read yet, of the same cluster at the same moment.
+    pub(super) fn anew(&self) -> Self {
+        let new = Self::new(self.project.clone(), self.now, self.zone.clone());
+        Self {
+            cluster: self.cluster.clone(),
+            ..new
+        }
+    }
+
     /// Adds the objects of a kind, named by its plural. The values of Secrets are dropped here, before anything else
     /// sees them, and so are the annotations that repeat them.
     pub fn add(&mut self, plural: &str, mut objects: Vec<Value>) {

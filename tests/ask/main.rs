@@ -8,6 +8,7 @@
 
 mod cases;
 mod cluster;
+mod wire;
 
 use std::sync::LazyLock;
 use std::time::{Duration, Instant};
@@ -107,6 +108,65 @@ fn no_answer_has_the_value_of_a_secret_or_a_control_character() {
         );
         assert!(!printed.contains('\u{1b}'), "{}", case.question);
     }
+}
+
+/// What is read for a question over the wire.
+async fn read(asker: &devk::ask::Asker, question: &str) -> String {
+    let (now, zone) = (SNAPSHOT.now, SNAPSHOT.zone.clone());
+    match asker.reply_at(question, now, zone).await {
+        Ok(reply) => reply.text(),
+        Err(error) => format!("{error:?}"),
+    }
+}
+
+#[tokio::test]
+async fn what_is_read_for_a_question_is_all_that_its_answer_needs() {
+    let asker = wire::asker(&SNAPSHOT, None);
+    let mut others = vec![];
+    for case in cases("questions.txt") {
+        let (read, whole) = (read(&asker, &case.question).await, case.printed(&SNAPSHOT));
+        if read != whole {
+            others.push(format!(
+                "? {}\n{read}\n  and of everything:\n{whole}",
+                case.question
+            ));
+        }
+    }
+    assert!(
+        others.is_empty(),
+        "{}:\n{}",
+        others.len(),
+        others.join("\n")
+    );
+}
+
+#[tokio::test]
+async fn a_kind_that_may_not_be_read_is_said_in_the_answer_or_refuses_it() {
+    let asker = wire::asker(&SNAPSHOT, Some("networkpolicies"));
+    let clients = read(&asker, "who talks to redis").await;
+    assert!(clients.contains("bookshop-api"), "{clients}");
+    let said = "NetworkPolicies could not be read: networkpolicies is forbidden";
+    assert!(clients.contains(said), "{clients}");
+    for question in ["what is wrong", "describe redis", "pods of web and redis"] {
+        let answer = read(&asker, question).await;
+        assert!(answer.contains(said), "{question}: {answer}");
+    }
+    for question in ["network policies of redis", "list network policies"] {
+        let refused = read(&asker, question).await;
+        assert!(
+            refused.contains("AskUnread") && refused.contains(said),
+            "{question}: {refused}"
+        );
+    }
+    // What it does not need, the answer does not tell.
+    let pods = read(&asker, "list pods").await;
+    assert!(!pods.contains("forbidden"), "{pods}");
+    // Without the namespaces nobody knows what `in bookshop` means.
+    let asker = wire::asker(&SNAPSHOT, Some("namespaces"));
+    let refused = read(&asker, "pods in bookshop").await;
+    assert!(refused.contains("AskUnread"), "{refused}");
+    let pods = read(&asker, "pods in namespace bookshop").await;
+    assert!(pods.starts_with("20 pods"), "{pods}");
 }
 
 /// Words that questions and requests are made of, and words that are neither.

@@ -1,5 +1,7 @@
 //! Nodes, and webhooks that the API server cannot reach.
 
+use std::collections::BTreeSet;
+
 use super::super::kind::AskedKind;
 use super::super::object::{SeenObject, items, text};
 use super::super::snapshot::ClusterSnapshot;
@@ -58,12 +60,9 @@ pub(super) fn webhooks(seen: SeenObject<'_>, snapshot: &ClusterSnapshot) -> Vec<
         let (Some(namespace), Some(name)) = (to["namespace"].as_str(), to["name"].as_str()) else {
             continue;
         };
-        // Only the Services of namespaces that were read are known.
-        if snapshot
-            .here(AskedKind::Service, namespace)
-            .next()
-            .is_none()
-        {
+        // Of Services that could not be read nothing is known; the answer says so.
+        let known = [AskedKind::Service, AskedKind::EndpointSlice];
+        if snapshot.unread.iter().any(|(kind, _)| known.contains(kind)) {
             continue;
         }
         let service = snapshot.find(AskedKind::Service, namespace, name);
@@ -90,4 +89,16 @@ pub(super) fn webhooks(seen: SeenObject<'_>, snapshot: &ClusterSnapshot) -> Vec<
         findings.push(Finding::new(seen, weight, what).shown_by("webhooks.failurePolicy", policy));
     }
     findings
+}
+
+impl ClusterSnapshot {
+    /// The namespaces of the Services that webhooks ask.
+    pub(in super::super) fn webhook_places(&self) -> BTreeSet<String> {
+        let kinds = [AskedKind::ValidatingWebhook, AskedKind::MutatingWebhook];
+        let all = kinds.into_iter().flat_map(|kind| self.all(kind));
+        let webhooks = all.flat_map(|seen| items(&seen.value["webhooks"]));
+        let places =
+            webhooks.filter_map(|webhook| webhook["clientConfig"]["service"]["namespace"].as_str());
+        places.map(str::to_owned).collect()
+    }
 }

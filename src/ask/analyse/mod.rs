@@ -17,11 +17,10 @@ use super::kind::AskedKind::{
     ServiceAccount, StatefulSet, ValidatingWebhook,
 };
 use super::object::SeenObject;
+use super::question::Question;
 use super::relation::related;
 use super::resolve::Meant;
-use super::snapshot::ClusterSnapshot;
-
-pub(super) use pods::logs_of;
+use super::snapshot::{ClusterSnapshot, LogOf};
 
 /// The kinds that are looked at when somebody asks what is wrong at all, the causes before what follows from them.
 pub(super) const JUDGED: &[AskedKind] = &[
@@ -190,6 +189,29 @@ pub(super) fn of_objects(objects: &[SeenObject<'_>], snapshot: &ClusterSnapshot)
     findings.retain(is_told);
     findings.sort_by_key(|finding| finding.weight);
     findings
+}
+
+/// So many logs explain failures.
+const MOST_LOGS: usize = 16;
+
+impl Question {
+    /// The logs that explain what fails, those of the pods that are named first, and how many there are in all.
+    pub(super) fn logs_that_explain(&self, snapshot: &ClusterSnapshot) -> (Vec<LogOf>, usize) {
+        let meant = self.meant(snapshot).unwrap_or_default();
+        let mut pods: Vec<_> = meant
+            .iter()
+            .flat_map(|meant| meant.pods(snapshot))
+            .collect();
+        for pod in self.of_kind(Pod, snapshot) {
+            if !pods.iter().any(|one| one.same(&pod)) {
+                pods.push(pod);
+            }
+        }
+        let mut logs: Vec<_> = pods.into_iter().flat_map(pods::logs_of).collect();
+        let all = logs.len();
+        logs.truncate(MOST_LOGS);
+        (logs, all)
+    }
 }
 
 /// From so many objects on a question is about everything.

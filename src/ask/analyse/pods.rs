@@ -173,7 +173,7 @@ fn log_of(snapshot: &ClusterSnapshot, pod: SeenObject<'_>, container: &str) -> S
 }
 
 /// The logs that explain a pod, if it is in trouble.
-pub(in super::super) fn logs_of(pod: SeenObject<'_>) -> Vec<LogOf> {
+pub(super) fn logs_of(pod: SeenObject<'_>) -> Vec<LogOf> {
     let is_fine = pod.is("Ready") || pod.status()["phase"] == "Succeeded";
     let of = |status: &serde_json::Value| {
         let (state, last) = (&status["state"], &status["lastState"]);

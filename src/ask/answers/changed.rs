@@ -4,7 +4,7 @@ use jiff::{SignedDuration, Timestamp};
 
 use super::super::answer::AskAnswer;
 use super::super::kind::AskedKind;
-use super::super::moment::Moment;
+use super::super::moment::{Moment, Window};
 use super::super::object::{SeenObject, moment, text};
 use super::super::question::Question;
 use super::super::snapshot::{ClusterSnapshot, seen_last};
@@ -30,11 +30,8 @@ pub(in super::super) fn changed(
     snapshot: &ClusterSnapshot,
 ) -> Result<AskAnswer, Unclear> {
     let asked = question.cut.since.clone().unwrap_or(Moment::Ago(RECENTLY));
-    let Some(since) = asked.before(snapshot.now, &snapshot.zone) else {
-        return Err(Unclear::lacking(
-            "that time is not in the past",
-            "what changed since 10:00",
-        ));
+    let Some(window) = asked.window(snapshot.now, &snapshot.zone) else {
+        return Err(Unclear::ahead(&asked.typed()));
     };
     let meant = question.meant(snapshot)?;
     let names: Vec<_> = meant
@@ -58,7 +55,7 @@ pub(in super::super) fn changed(
             .into_iter()
             .filter(|seen| is_meant(seen.name()))
         {
-            changes.extend(of_object(seen, since));
+            changes.extend(of_object(seen, window));
         }
     }
     for event in question.of_kind(AskedKind::Event, snapshot) {
@@ -70,8 +67,8 @@ pub(in super::super) fn changed(
                 .kinds
                 .iter()
                 .any(|kind| about["kind"] == kind.name());
-        if let Some(last) =
-            seen_last(event).filter(|last| *last >= since && is_told && is_kind && is_meant(name))
+        if let Some(last) = seen_last(event)
+            .filter(|last| window.has(*last) && is_told && is_kind && is_meant(name))
         {
             changes.push((
                 last,
@@ -83,12 +80,15 @@ pub(in super::super) fn changed(
     changes.sort();
     changes.dedup();
     let mut answer = AskAnswer::new(question, snapshot);
-    let shown = snapshot.local(since);
+    let shown = match asked {
+        Moment::Ago(_) => format!("since {}", snapshot.local(window.from)),
+        other => other.words(snapshot),
+    };
     let all = question.scope.words(snapshot);
     answer.text = match changes.len() {
-        0 => format!("devk sees no change in {all} since {shown}."),
-        1 => format!("1 change in {all} since {shown}."),
-        count => format!("{count} changes in {all} since {shown}."),
+        0 => format!("devk sees no change in {all} {shown}."),
+        1 => format!("1 change in {all} {shown}."),
+        count => format!("{count} changes in {all} {shown}."),
     };
     answer.count = Some(changes.len());
     let rows = changes
@@ -108,12 +108,12 @@ pub(in super::super) fn changed(
 
 type Change = (Timestamp, String, String);
 
-fn of_object(seen: SeenObject<'_>, since: Timestamp) -> Vec<Change> {
+fn of_object(seen: SeenObject<'_>, window: Window) -> Vec<Change> {
     let title = format!("{} {}", seen.kind.name(), seen.name());
     let mut changes: Vec<Change> = vec![];
     let mut add = |at: Option<Timestamp>, what: String| {
         changes.extend(
-            at.filter(|at| *at >= since)
+            at.filter(|at| window.has(*at))
                 .map(|at| (at, title.clone(), what)),
         )
     };

@@ -17,7 +17,9 @@ pub(in super::super) fn check(
 ) -> Result<AskAnswer, Unclear> {
     match (question.names.is_empty(), question.kinds.is_empty()) {
         (true, _) => of_kinds(question, snapshot),
-        (false, false) if !question.conditions.is_empty() => of_kinds(question, snapshot),
+        (false, false) if question.refers.is_none() && !question.conditions.is_empty() => {
+            of_kinds(question, snapshot)
+        }
         (false, false) => {
             // Whether there is one is asked, so that none is an answer.
             let mut answer = list(question, snapshot)?;
@@ -64,7 +66,7 @@ fn of_kinds(question: &Question, snapshot: &ClusterSnapshot) -> Result<AskAnswer
             "{}: {}{}.",
             yes_or_no(yes),
             counted(question, fitting.len()),
-            conditions(question)
+            conditions(question, snapshot)
         );
         answer.yes = Some(yes);
         answer.count = Some(fitting.len());
@@ -87,18 +89,18 @@ fn of_kinds(question: &Question, snapshot: &ClusterSnapshot) -> Result<AskAnswer
             format!(
                 "There are {}{}.",
                 counted(question, 0),
-                conditions(question)
+                conditions(question, snapshot)
             )
         }
         0 => format!(
             "Yes: {}{}, and no other.",
             counted(question, fitting.len()),
-            conditions(question)
+            conditions(question, snapshot)
         ),
         count => format!(
             "No: {} not so:{}.",
             is_are(question, count),
-            conditions(question)
+            conditions(question, snapshot)
         ),
     };
     let shown = if yes { &fitting } else { &others };
@@ -178,7 +180,7 @@ fn of_names_asked(question: &Question, snapshot: &ClusterSnapshot) -> Result<Ask
     answer.text = format!(
         "{}:{}: {}.",
         yes_or_no(yes),
-        conditions(question),
+        conditions(question, snapshot),
         said.join(", ")
     );
     answer.yes = Some(yes);

@@ -63,9 +63,9 @@ pub(in super::super) fn events(
         .cut
         .since
         .as_ref()
-        .and_then(|moment| moment.before(snapshot.now, &snapshot.zone));
+        .and_then(|moment| moment.window(snapshot.now, &snapshot.zone));
     found.retain(|event| {
-        since.is_none_or(|since| seen_last(*event).is_some_and(|last| last >= since))
+        since.is_none_or(|since| seen_last(*event).is_some_and(|last| since.has(last)))
     });
     found.retain(|event| !question.cut.errors || event.value["type"] == "Warning");
     found.sort_by_key(|event| (seen_last(*event), event.name()));

@@ -24,7 +24,7 @@ pub(in super::super) fn fact(
             return super::talks::talks(question, snapshot);
         }
     }
-    let objects = if question.names.is_empty() {
+    let objects = if question.is_of_kinds() {
         of_kinds(question, row, snapshot)?
     } else {
         of_names(question, row, snapshot)?
@@ -59,7 +59,7 @@ pub(in super::super) fn fact(
         .chain(row.columns.iter().copied())
         .collect();
     answer.table(&columns, rows);
-    if question.names.is_empty() {
+    if question.is_of_kinds() {
         for kind in &question.kinds {
             for place in places(question, *kind, snapshot) {
                 answer.kubectl(format!("get {} --output yaml{place}", kind.plural()));

@@ -2,8 +2,9 @@
 
 use super::super::answer::{AskAnswer, listed, places};
 use super::super::kind::AskedKind;
+use super::super::mention::mentions;
 use super::super::object::SeenObject;
-use super::super::question::{AskedState, Condition, Question};
+use super::super::question::{AskedState, Condition, Question, Referring};
 use super::super::snapshot::ClusterSnapshot;
 use super::super::unclear::Unclear;
 use super::{capitalized, select, table, why_next};
@@ -36,8 +37,12 @@ pub(super) fn counted(question: &Question, count: usize) -> String {
     }
 }
 
-pub(super) fn conditions(question: &Question) -> String {
-    let words: Vec<_> = question.conditions.iter().map(Condition::words).collect();
+pub(super) fn conditions(question: &Question, snapshot: &ClusterSnapshot) -> String {
+    let words: Vec<_> = question
+        .conditions
+        .iter()
+        .map(|condition| condition.words(snapshot))
+        .collect();
     if words.is_empty() {
         String::new()
     } else {
@@ -45,7 +50,7 @@ pub(super) fn conditions(question: &Question) -> String {
     }
 }
 
-fn of_names(question: &Question) -> String {
+fn of_names(question: &Question, count: usize) -> String {
     let names: Vec<_> = question
         .names
         .iter()
@@ -54,7 +59,13 @@ fn of_names(question: &Question) -> String {
     if names.is_empty() {
         String::new()
     } else {
-        format!(" of {}", names.join(" and "))
+        let names = names.join(" and ");
+        match question.refers {
+            None => format!(" of {names}"),
+            Some(Referring::To) if count == 1 => format!(" that refers to {names}"),
+            Some(Referring::To) => format!(" that refer to {names}"),
+            Some(Referring::From) => format!(" to which {names} refers"),
+        }
     }
 }
 
@@ -92,22 +103,21 @@ pub(super) fn commands(answer: &mut AskAnswer, question: &Question, snapshot: &C
 
 /// What somebody does next about a pod or workload that is not as it should be.
 pub(super) fn next(answer: &mut AskAnswer, question: &Question, objects: &[SeenObject<'_>]) {
-    let about = question.conditions.iter().any(|condition| {
+    let mut states = question.conditions.iter().flat_map(Condition::states);
+    let about = states.any(|state| {
         matches!(
-            condition,
-            Condition::Is(
-                AskedState::NotReady
-                    | AskedState::Crashing
-                    | AskedState::Pending
-                    | AskedState::Failed
-                    | AskedState::NotRunning
-                    | AskedState::Trouble
-                    | AskedState::NoImage
-                    | AskedState::OutOfMemory
-                    | AskedState::WithoutEndpoints
-                    | AskedState::Unbound
-                    | AskedState::Unschedulable
-            )
+            state,
+            AskedState::NotReady
+                | AskedState::Crashing
+                | AskedState::Pending
+                | AskedState::Failed
+                | AskedState::NotRunning
+                | AskedState::Trouble
+                | AskedState::NoImage
+                | AskedState::OutOfMemory
+                | AskedState::WithoutEndpoints
+                | AskedState::Unbound
+                | AskedState::Unschedulable
         )
     });
     if let Some(first) = objects.first().filter(|_| about) {
@@ -131,8 +141,8 @@ pub(in super::super) fn list(
     answer.text = format!(
         "{}{}{}.",
         capitalized(&counted(question, objects.len())),
-        of_names(question),
-        conditions(question)
+        of_names(question, objects.len()),
+        conditions(question, snapshot)
     );
     answer.count = Some(objects.len());
     if question.kinds.contains(&AskedKind::StorageClass) {
@@ -154,6 +164,9 @@ pub(in super::super) fn list(
     answer.table(&columns, rows);
     commands(&mut answer, question, snapshot);
     next(&mut answer, question, &objects);
+    if question.refers.is_some() {
+        shows_references(&mut answer, question, &objects, snapshot)?;
+    }
     if question.wants_yes {
         answer.yes = Some(!objects.is_empty());
     }
@@ -168,4 +181,45 @@ pub(super) fn names(objects: &[SeenObject<'_>]) -> String {
             .map(|seen| seen.name().to_owned())
             .collect::<Vec<_>>(),
     )
+}
+
+/// Where the objects refer to what was meant, or that to them.
+fn shows_references(
+    answer: &mut AskAnswer,
+    question: &Question,
+    objects: &[SeenObject<'_>],
+    snapshot: &ClusterSnapshot,
+) -> Result<(), Unclear> {
+    let meant = question.meant(snapshot)?;
+    let named: Vec<_> = meant.iter().flat_map(|meant| &meant.objects).collect();
+    for one in objects {
+        for other in &named {
+            let (user, used) = match question.refers {
+                Some(Referring::From) => (**other, *one),
+                _ => (*one, **other),
+            };
+            if used.kind == AskedKind::Service {
+                for (field, value) in mentions(user, used, snapshot) {
+                    answer.shows(user, field, value);
+                }
+            }
+        }
+    }
+    // What is used is read from the objects themselves.
+    let is_named = |kind: AskedKind| kind.has_pods() || kind == AskedKind::Service;
+    let is_of_manifests = |kind: &AskedKind| is_named(*kind) || *kind == AskedKind::Ingress;
+    if !named.iter().any(|seen| is_named(seen.kind)) || !question.kinds.iter().any(is_of_manifests)
+    {
+        return Ok(());
+    }
+    let users: Vec<_> = match question.refers {
+        Some(Referring::From) => named.into_iter().copied().collect(),
+        _ => question
+            .kinds
+            .iter()
+            .flat_map(|kind| question.of_kind(*kind, snapshot))
+            .collect(),
+    };
+    answer.read_from_manifests(&users);
+    Ok(())
 }

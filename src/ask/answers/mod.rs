@@ -35,14 +35,20 @@ pub(super) fn select<'a>(
     } else {
         let mut objects: Vec<SeenObject<'a>> = vec![];
         for meant in question.meant(snapshot)? {
-            let of = related(kind, &meant, snapshot)
-                .ok_or_else(|| Unclear::unfitting(&format!("`{}`", meant.name), kind.several()))?;
+            let of = match question.refers {
+                Some(way) => question.referring(way, kind, &meant, snapshot)?,
+                None => related(kind, &meant, snapshot).ok_or_else(|| {
+                    Unclear::unfitting(&format!("`{}`", meant.name), kind.several())
+                })?,
+            };
             for one in of {
                 if !objects.iter().any(|seen| seen.same(&one)) {
                     objects.push(one);
                 }
             }
         }
+        // Of a node, or of what has no namespace, there is something elsewhere, too.
+        objects.retain(|one| question.scope.has(one.namespace(), snapshot));
         objects
     };
     fitting(question, kind, &mut objects, snapshot)?;
@@ -70,7 +76,7 @@ pub(super) fn fitting(
                 Some(false) => {}
                 None => {
                     return Err(Unclear::unfitting(
-                        &format!("\"{}\"", condition.words()),
+                        &format!("\"{}\"", condition.words(snapshot)),
                         kind.several(),
                     ));
                 }

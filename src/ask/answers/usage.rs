@@ -8,7 +8,8 @@ use super::super::question::{Measured, Question};
 use super::super::snapshot::ClusterSnapshot;
 use super::super::unclear::Unclear;
 use super::super::wording::quantity_text;
-use super::{fitting, select};
+use super::fitting;
+use super::logs::pods_of_kinds;
 use crate::inventory::PodUse;
 use crate::quantity::thousandths;
 
@@ -24,10 +25,12 @@ pub(in super::super) fn usage(
         return Ok(nodes(question, snapshot));
     }
     let mut pods: Vec<SeenObject<'_>> = vec![];
-    if question.names.is_empty() {
-        pods = select(question, AskedKind::Pod, snapshot)?;
+    let mut named = vec![];
+    match question.is_of_kinds() {
+        true => pods = pods_of_kinds(question, snapshot)?,
+        false => named = question.meant(snapshot)?,
     }
-    for meant in question.meant(snapshot)? {
+    for meant in named {
         let mut found = meant.pods(snapshot);
         if found.is_empty() && !meant.objects.iter().any(|seen| seen.kind.has_pods()) {
             return Err(Unclear::unfitting(
@@ -130,7 +133,8 @@ fn nodes(question: &Question, snapshot: &ClusterSnapshot) -> AskAnswer {
     let mut answer = AskAnswer::new(question, snapshot);
     let mut rows = vec![];
     for node in snapshot.all(AskedKind::Node) {
-        let pods = snapshot.pods_of(node);
+        let mut pods = snapshot.pods_of(node);
+        pods.retain(|pod| question.scope.has(pod.namespace(), snapshot));
         let used: Vec<_> = pods
             .iter()
             .filter_map(|pod| snapshot.use_of(*pod))
@@ -166,8 +170,10 @@ fn nodes(question: &Question, snapshot: &ClusterSnapshot) -> AskAnswer {
         rows,
     );
     answer.notes.push(
-        "the sum of all pods, as the kubelets measure them; kubectl top needs a metrics server"
-            .to_owned(),
+        format!(
+            "the sum of the pods in {}, as the kubelets measure them; kubectl top needs a metrics server",
+            question.scope.words(snapshot)
+        ),
     );
     answer.kubectl("top nodes");
     answer

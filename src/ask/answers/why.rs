@@ -18,7 +18,7 @@ fn subjects<'a>(
     question: &Question,
     snapshot: &'a ClusterSnapshot,
 ) -> Result<Vec<SeenObject<'a>>, Unclear> {
-    if !question.names.is_empty() {
+    if !question.is_of_kinds() {
         return Ok(question
             .meant(snapshot)?
             .into_iter()
@@ -102,6 +102,13 @@ pub(in super::super) fn why(
     if findings.is_empty() && subjects.is_empty() {
         answer.next("devk doctor");
     }
+    let (read, logs) = question.logs_that_explain(snapshot);
+    if question.names.is_empty() && read.len() < logs {
+        answer.notes.push(format!(
+            "of {logs} containers that fail the logs of {} were read",
+            read.len()
+        ));
+    }
     Ok(answer)
 }
 
@@ -158,7 +165,7 @@ fn fine(question: &Question, subjects: &[SeenObject<'_>], snapshot: &ClusterSnap
     let restarted = question
         .conditions
         .iter()
-        .any(|condition| matches!(condition, Condition::Is(AskedState::Restarted)));
+        .any(|condition| condition.states().contains(&AskedState::Restarted));
     let restarts: i64 = subjects
         .iter()
         .flat_map(|seen| snapshot.pods_of(*seen))
