@@ -39,6 +39,7 @@ mod text;
 mod tokens;
 mod typed;
 mod unclear;
+mod wish;
 mod wording;
 
 pub use answer::{AnswerEvidence, AskAnswer};

@@ -8,6 +8,7 @@ use super::lexicon::{Meaning, meaning};
 use super::pattern::{Slot, fit, number};
 use super::question::NameAsked;
 use super::tokens::{QuestionWord, tokens};
+use super::wish::{Making, WishValues};
 use crate::change::plan::{ChangeAction, Delete, ReplicaCount, Restart, RollBack, Scale, SetImage};
 
 /// A change that somebody asks for: what is to be done, and with which objects.
@@ -17,6 +18,8 @@ pub struct ChangeRequest {
     pub(super) verb: String,
     /// None for a change that devk knows as one and does not plan.
     pub(super) action: Option<ChangeAction>,
+    /// An object that is to be made.
+    pub(super) making: Option<Making>,
     pub(super) names: Vec<NameAsked>,
     pub(super) namespace: Option<String>,
     /// Words that were not understood: then nothing of it is planned.
@@ -58,6 +61,21 @@ const PLANNED: &[(&str, Planned)] = &[
     ("rollout undo", Planned::RollBack),
     ("set|change|update [the] image [of|for]", Planned::SetImage),
     ("delete|remove|destroy|drop", Planned::Delete),
+    ("set|add {label}", Planned::SetEnv),
+    (
+        "set|add [the] env|environment|variable|variables [variable|variables|var|vars] [of|for|in|on]",
+        Planned::SetEnv,
+    ),
+    (
+        "set|change|update|raise|lower|increase|decrease|reduce [the] memory|ram|cpu limit|limits|request|requests",
+        Planned::SetResources,
+    ),
+    (
+        "switch|point [the] [traffic] [of|from|for]",
+        Planned::Select,
+    ),
+    ("autoscale", Planned::Autoscale),
+    ("create|run|start|make [a|the] [new] pod", Planned::MakePod),
 ];
 
 #[derive(Debug, Clone, Copy)]
@@ -67,6 +85,12 @@ enum Planned {
     RollBack,
     SetImage,
     Delete,
+    SetEnv,
+    SetResources,
+    /// Which pods a Service chooses.
+    Select,
+    Autoscale,
+    MakePod,
 }
 
 /// Verbs that change something, and of which devk makes no plan from words.
@@ -110,10 +134,18 @@ impl ChangeRequest {
         // `restart count of api`, `update strategy`: the phrase asks.
         let asks = meaning(rest)
             .is_some_and(|(long, meaning, _)| long > count && meaning != Meaning::Filler);
+        // Values that the verb begins with are read as all others.
+        let values = match planned {
+            Some((_, Planned::SetResources)) => 1,
+            _ => rest[..count]
+                .iter()
+                .position(QuestionWord::is_label)
+                .unwrap_or(count),
+        };
         (!asks).then(|| {
             Self::read(
-                &rest[..count],
-                &rest[count..],
+                &rest[..values],
+                &rest[values..],
                 planned.map(|(_, planned)| planned),
             )
         })
@@ -128,9 +160,11 @@ impl ChangeRequest {
         };
         reading.read(rest, planned);
         let action = planned.and_then(|planned| reading.action(planned));
+        let making = planned.and_then(|planned| reading.making(planned));
         Self {
             verb: verb.join(" "),
             action,
+            making,
             names: reading.names,
             namespace: reading.namespace,
             unknown: reading.unknown,
@@ -161,6 +195,7 @@ struct Reading {
     count: Option<ReplicaCount>,
     image: Option<String>,
     revision: Option<u64>,
+    values: WishValues,
     unknown: Vec<String>,
 }
 
@@ -177,6 +212,8 @@ impl Reading {
                 at += count;
             } else if let Some((count, _)) = fit("to revision {number}", here) {
                 self.back_to(&here[count - 1]);
+                at += count;
+            } else if let Some(count) = self.values.take(here).filter(|_| takes_values(planned)) {
                 at += count;
             } else if let (true, Some(next)) = (matches!(word, "to" | "by" | "="), next) {
                 self.value(word, next, planned);
@@ -245,6 +282,8 @@ impl Reading {
                 }
             }
             Some(Planned::SetImage) => self.image = Some(token.text.clone()),
+            Some(Planned::SetResources) if self.values.amount(&token.text) => {}
+            Some(Planned::Select) if self.values.take(std::slice::from_ref(token)).is_some() => {}
             _ => self.unknown.push(token.text.clone()),
         }
     }
@@ -265,8 +304,29 @@ impl Reading {
                 })
             }),
             Planned::Delete => Some(ChangeAction::Delete(Delete {})),
+            Planned::SetEnv => self.values.env(),
+            Planned::SetResources => self.values.resources(),
+            Planned::Select => self.values.selector(),
+            Planned::Autoscale | Planned::MakePod => None,
         }
     }
+
+    fn making(&self, planned: Planned) -> Option<Making> {
+        match (planned, &self.names[..]) {
+            (Planned::Autoscale, _) => self.values.autoscaler(),
+            (Planned::MakePod, [name]) => self.values.pod(&name.text),
+            _ => None,
+        }
+    }
+}
+
+/// Whether the verb has values of other forms than `to 3`.
+fn takes_values(planned: Option<Planned>) -> bool {
+    use Planned::{Autoscale, MakePod, Select, SetEnv, SetResources};
+    matches!(
+        planned,
+        Some(Autoscale | MakePod | Select | SetEnv | SetResources)
+    )
 }
 
 /// How many of the first words name a namespace, and its name.
@@ -283,6 +343,10 @@ fn is_filler(word: &str, planned: Option<Planned>) -> bool {
     let of_verb: &[&str] = match planned {
         Some(Planned::Scale) => &["replicas", "replica", "instances", "pods"],
         Some(Planned::SetImage) => &["version"],
+        Some(Planned::SetEnv | Planned::SetResources) => &["in", "on"],
+        Some(Planned::Select) => &["traffic"],
+        Some(Planned::MakePod) => &["with", "using", "from", "a", "new"],
+        Some(Planned::Autoscale) => &["with"],
         _ => &[],
     };
     let fillers = [
@@ -350,6 +414,73 @@ mod tests {
                 .as_deref(),
             Some("shop")
         );
+    }
+
+    #[test]
+    fn values_are_those_of_the_verb() {
+        let shown = |text: &str| {
+            let request = ChangeRequest::of(text).unwrap();
+            assert!(request.unknown.is_empty(), "{text}: {:?}", request.unknown);
+            let action = request
+                .action
+                .map(|action| serde_json::to_value(action).unwrap());
+            (action.unwrap_or_default(), request.names[0].text.clone())
+        };
+        let env = serde_json::json!({"verb": "set-env", "set": {"URL": "http://q:80", "A": "1"}});
+        for text in [
+            "set env of worker URL=http://q:80 A=1",
+            "set URL=http://q:80 and A=1 on worker",
+            "please add the variables URL=http://q:80, A=1 in the worker deployment",
+        ] {
+            assert_eq!(shown(text), (env.clone(), "worker".to_owned()), "{text}");
+        }
+        let resources = serde_json::json!({"verb": "set-resources",
+            "limits": {"memory": "128Mi"}, "requests": {"cpu": "50m"}});
+        for text in [
+            "set memory limit of web to 128Mi and the cpu request to 50m",
+            "reduce the cpu request 50m and the memory limit 128Mi of web",
+        ] {
+            assert_eq!(shown(text), (resources.clone(), "web".to_owned()), "{text}");
+        }
+        let selector = serde_json::json!({"verb": "patch",
+            "patch": {"spec": {"selector": {"version": "green"}}}});
+        for text in [
+            "switch service shop to version=green",
+            "point the traffic of the shop service to version=green",
+        ] {
+            assert_eq!(shown(text), (selector.clone(), "shop".to_owned()), "{text}");
+        }
+        for (text, values) in [
+            ("autoscale web from 1 to 3 replicas at 50% cpu", true),
+            ("autoscale web between 2 and 5 pods at 80%", true),
+            ("autoscale web to 3", false),
+            ("autoscale web from 1 to 3", false),
+            ("create pod cache with image redis:7", true),
+            (
+                "run a pod called cache using image redis:7 with memory limit 64Mi and cpu limit 100m",
+                true,
+            ),
+            ("create a pod cache", false),
+            ("create pod cache with image a:1 and image b:1", false),
+            ("create pod a and b with image redis:7", false),
+        ] {
+            let request = ChangeRequest::of(text).unwrap();
+            assert_eq!(
+                request.making.is_some() && request.unknown.is_empty(),
+                values,
+                "{text}"
+            );
+        }
+        for text in [
+            "set memory limit of web to much",
+            "set A=1 and A=2 on web",
+            "set env of web",
+            "switch web to green",
+        ] {
+            let request = ChangeRequest::of(text).unwrap();
+            let is_whole = request.unknown.is_empty() && request.names.len() == 1;
+            assert!(request.action.is_none() || !is_whole, "{text}: {request:?}");
+        }
     }
 
     #[test]

@@ -1,5 +1,7 @@
 //! `devk ask` on a real cluster with planted states: its answers are those of kubectl, and it writes nothing.
 
+mod tasks;
+
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
