@@ -31,6 +31,8 @@ pub(super) struct QuestionDraft {
     /// How many names stood before the verb by which kinds and names refer to each other.
     pub(super) refers_behind: Option<usize>,
     pub(super) conditions: Vec<Condition>,
+    /// A name before the verb: that object talks.
+    pub(super) talks_behind: usize,
     /// `used by`: what stands before it does not refer, but is referred to.
     pub(super) is_passive: bool,
     joining: Joining,
@@ -148,8 +150,12 @@ impl QuestionDraft {
                 self.any = verb == Verb::Problems;
             }
             Meaning::Asks(verb) => {
+                let is_who =
+                    |word: &QuestionWord| matches!(word.lower.as_str(), "who" | "what" | "which");
                 if verb == Verb::Talks {
                     self.refers();
+                    // `what does api talk to`: it is api that talks.
+                    self.talks_behind = self.names.len().min(usize::from(!is_who(&words[0])));
                 }
                 self.verbs.push(verb);
             }

@@ -48,6 +48,8 @@ pub(super) enum Verb {
     Problems,
     Changed,
     Talks,
+    /// What something talks to.
+    Uses,
     Cluster,
     Help,
 }
@@ -149,7 +151,7 @@ pub(super) const PHRASES: &[(&str, Meaning)] = &[
     ("who|what|which [else] talks|connects|talk|connect to|with", Asks(Talks)), ("who|what|which calls|accesses|reaches|needs", Asks(Talks)),
     ("who|what|which depends|depend|relies|rely on|upon", Asks(Talks)), ("who|what is talking|connecting to", Asks(Talks)),
     ("clients|consumers|callers|users|dependents of", Asks(Talks)), ("talk|talks|connect|connects|connecting|talking to|with", Asks(Talks)),
-    ("depend|depends|rely|relies on|upon", Asks(Talks)), ("dependencies|upstreams of", Asks(Talks)), ("refer|refers to", Asks(Talks)), ("talk|talks|connect|connects", Asks(Talks)),
+    ("depend|depends|rely|relies on|upon", Asks(Talks)), ("dependencies|dependency|upstreams of", Asks(Uses)), ("refer|refers to", Asks(Talks)), ("talk|talks|connect|connects", Asks(Talks)),
     ("cluster info|information|version|name|status", Asks(Cluster)), ("which|what cluster [is|am|are] [this|i|we] [on|in]", Asks(Cluster)),
     ("kubernetes|k8s|cluster|server version", Asks(Cluster)), ("version of kubernetes|k8s|[the] cluster", Asks(Cluster)),
     ("what version of kubernetes|k8s", Asks(Cluster)), ("which|what context|namespace [is|am|are] [this|i|we] [using|on|in]", Asks(Cluster)),

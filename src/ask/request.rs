@@ -462,7 +462,7 @@ mod tests {
             ),
             ("create a pod cache", false),
             ("create pod cache with image a:1 and image b:1", false),
-            ("create pod a and b with image redis:7", false),
+            ("create pod cats and dogs with image redis:7", false),
         ] {
             let request = ChangeRequest::of(text).unwrap();
             assert_eq!(

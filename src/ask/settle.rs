@@ -19,6 +19,7 @@ impl QuestionDraft {
     pub(super) fn settle(mut self, text: &str, namespaces: &[String]) -> Result<Question, Unclear> {
         self.places(namespaces)?;
         let verb = self.verb()?;
+        let verb = self.uses(verb)?;
         let refers = self.referring();
         // `which deployments talk to redis` asks for Deployments.
         let verb = verb.filter(|verb| *verb != Verb::Talks || refers.is_none());
@@ -72,6 +73,29 @@ impl QuestionDraft {
             self.scope(AskedScope::Namespace(place))?;
         }
         Ok(())
+    }
+
+    /// `what does api talk to`, `dependencies of api`: the Services that it names are asked for.
+    fn uses(&mut self, verb: Option<Verb>) -> Result<Option<Verb>, Unclear> {
+        let is_of_first = verb == Some(Verb::Talks) && self.talks_behind > 0;
+        if verb != Some(Verb::Uses) && !is_of_first || !self.kinds.is_empty() {
+            return Ok(verb);
+        }
+        if is_of_first && self.names.len() > 1 {
+            return Err(Unclear::lacking(
+                "devk does not know who talks to whom between two objects",
+                &format!("which services does {} use", self.names[0].text),
+            ));
+        }
+        if self.names.is_empty() {
+            return Err(Unclear::lacking(
+                "the question does not say of what",
+                "dependencies of api",
+            ));
+        }
+        self.kinds.push(Service);
+        self.refers_behind = Some(1);
+        Ok(None)
     }
 
     /// Whether the kinds refer to the names, or the other way round: which of the two stands before the verb.
@@ -237,7 +261,7 @@ impl QuestionDraft {
             Some(Verb::Usage(measured)) => AskedFor::Usage(measured),
             Some(Verb::Why | Verb::Fine | Verb::Problems) => AskedFor::Why,
             Some(Verb::Changed) => AskedFor::Changed,
-            Some(Verb::Talks) => AskedFor::Talks,
+            Some(Verb::Talks | Verb::Uses) => AskedFor::Talks,
             Some(Verb::Cluster) => AskedFor::Cluster,
             Some(Verb::Help) => AskedFor::Help,
             None => self.without_verb()?,
@@ -375,6 +399,7 @@ impl Verb {
             Self::Why | Self::Fine | Self::Problems => "what is wrong",
             Self::Changed => "what changed",
             Self::Talks => "who talks to something",
+            Self::Uses => "what something talks to",
             Self::Cluster => "the cluster",
             Self::Help => "help",
         }
