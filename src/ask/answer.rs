@@ -100,12 +100,19 @@ impl Question {
         if let Some((_, why)) = unread.find(|(kind, _)| is_needed(kind)) {
             return Err(Unclear::unread(why));
         }
+        let zone = &snapshot.zone;
+        if let Some(ahead) = self
+            .moments()
+            .into_iter()
+            .find(|moment| moment.before(snapshot.now, zone).is_none())
+        {
+            return Err(Unclear::ahead(&ahead.typed()));
+        }
         use super::answers::{
             changed, check, cluster, describe, events, fact, list, logs, talks, usage, why,
         };
         match self.asked {
-            AskedFor::List => list::list(self, snapshot),
-            AskedFor::Count => list::count(self, snapshot),
+            AskedFor::List | AskedFor::Count => list::list(self, snapshot),
             AskedFor::Check => check::check(self, snapshot),
             AskedFor::Fact(of) => fact::fact(self, of, snapshot),
             AskedFor::Describe => describe::describe(self, snapshot),

@@ -3,7 +3,6 @@
 use serde_json::Value;
 
 use super::kind::AskedKind;
-use super::moment::age;
 use super::object::{SeenObject, items, moment, text};
 use super::snapshot::{ClusterSnapshot, seen_last};
 
@@ -32,17 +31,7 @@ pub(super) fn head(kind: AskedKind) -> &'static [&'static str] {
 pub(super) fn cells(seen: SeenObject<'_>, snapshot: &ClusterSnapshot) -> Vec<String> {
     let spec = seen.spec();
     let state = || status_word(seen, snapshot);
-    let since = || {
-        seen.created()
-            .map(|time| age(time, snapshot.now))
-            .unwrap_or_default()
-    };
-    let ago = |time: &Value| {
-        moment(time).map_or_else(
-            || "never".to_owned(),
-            |time| format!("{} ago", age(time, snapshot.now)),
-        )
-    };
+    let since = || snapshot.age(seen.created());
     match seen.kind {
         AskedKind::Pod => {
             let statuses = || items(&seen.status()["containerStatuses"]);
@@ -61,16 +50,7 @@ pub(super) fn cells(seen: SeenObject<'_>, snapshot: &ClusterSnapshot) -> Vec<Str
         | AskedKind::DaemonSet
         | AskedKind::ReplicaSet => {
             let (ready, wanted) = ready_of(seen);
-            let images: Vec<_> = seen
-                .containers()
-                .map(|container| text(&container["image"]))
-                .collect();
-            vec![
-                format!("{ready}/{wanted}"),
-                state(),
-                since(),
-                images.join(", "),
-            ]
+            vec![format!("{ready}/{wanted}"), state(), since(), seen.images()]
         }
         AskedKind::Service => {
             let ports: Vec<_> = items(&spec["ports"])
@@ -96,7 +76,7 @@ pub(super) fn cells(seen: SeenObject<'_>, snapshot: &ClusterSnapshot) -> Vec<Str
         AskedKind::CronJob => vec![
             text(&spec["schedule"]),
             state(),
-            ago(&seen.status()["lastScheduleTime"]),
+            snapshot.ago(moment(&seen.status()["lastScheduleTime"])),
             since(),
         ],
         AskedKind::Ingress => {
@@ -136,15 +116,11 @@ pub(super) fn cells(seen: SeenObject<'_>, snapshot: &ClusterSnapshot) -> Vec<Str
             ]
         }
         AskedKind::Event => {
-            let last = seen_last(seen)
-                .map(|time| age(time, snapshot.now))
-                .unwrap_or_default();
-            let message = text(&seen.value["message"]).replace('\n', " ");
             vec![
-                last,
+                snapshot.age(seen_last(seen)),
                 text(&seen.value["type"]),
                 text(&seen.value["reason"]),
-                message,
+                seen.message(),
             ]
         }
         _ => vec![state(), since()],

@@ -4,12 +4,15 @@
 use super::columns::{pod_status, ready_of};
 use super::facts::users_of;
 use super::kind::AskedKind::{
-    self, Autoscaler, Claim, ConfigMap, CronJob, DaemonSet, Deployment, DisruptionBudget, Ingress,
-    Job, Namespace, Node, Pod, ReplicaSet, Secret, Service, StatefulSet, StorageClass, Volume,
+    Autoscaler, Claim, ConfigMap, CronJob, DaemonSet, Deployment, Job, Namespace, Node, Pod,
+    ReplicaSet, Secret, Service, StatefulSet, StorageClass, Volume,
 };
+use super::moment::Window;
 use super::object::{SeenObject, items, moment, text};
-use super::question::{AskedState, Condition};
+use super::question::{AskedState, Condition, Lacking};
 use super::snapshot::ClusterSnapshot;
+use crate::image::ReferenceParts;
+use crate::inventory::PodUse;
 use crate::quantity::thousandths;
 
 /// Of its limit a pod uses much from this share on.
@@ -27,11 +30,11 @@ impl Condition {
             Self::OlderThan(span) => lived().map(|age| age > *span),
             Self::YoungerThan(span) => lived().map(|age| age < *span),
             Self::Since(moment) => {
-                let since = moment.before(snapshot.now, &snapshot.zone)?;
-                seen.created().map(|created| created >= since)
+                let window = moment.window(snapshot.now, &snapshot.zone)?;
+                seen.created().map(|created| window.has(created))
             }
             Self::EndedSince(moment) => {
-                ended_since(seen, moment.before(snapshot.now, &snapshot.zone)?)
+                ended_in(seen, moment.window(snapshot.now, &snapshot.zone)?)
             }
             Self::Label(key, value) => Some(seen.labels().get(key) == Some(value)),
             Self::WithLabel(key) => Some(seen.labels().contains_key(key)),
@@ -45,58 +48,52 @@ impl Condition {
             }),
             Self::RestartsOver(count) => (seen.kind == Pod).then(|| seen.restarts() > *count),
             Self::ReplicasOver(count) => {
-                is_replicated(seen.kind).then(|| ready_of(seen).1 > *count)
+                let wanted = || ready_of(seen).1;
+                seen.kind.is_replicated().then(|| wanted() > *count)
             }
-            Self::MemoryOver(limit) => used(seen, snapshot).map(|used| used.0 * 1e3 > *limit),
-            Self::CpuOver(limit) => used(seen, snapshot).map(|used| used.1 / 1e6 > *limit),
+            Self::MemoryOver(limit) => used(seen, snapshot).map(|used| used.memory() > *limit),
+            Self::CpuOver(limit) => used(seen, snapshot).map(|used| used.cpu() > *limit),
+            Self::Either(several) => {
+                let held = several.iter().map(|one| one.holds(seen, snapshot));
+                let held: Vec<_> = held.collect::<Option<_>>()?;
+                Some(held.contains(&true))
+            }
         }
     }
 
     /// It needs what the kubelets measure.
     pub(super) fn needs_usage(&self) -> bool {
-        matches!(
-            self,
-            Self::MemoryOver(_)
-                | Self::CpuOver(_)
-                | Self::Is(AskedState::HighMemory | AskedState::HighCpu)
-        )
+        match self {
+            Self::Either(several) => several.iter().any(Self::needs_usage),
+            Self::MemoryOver(_) | Self::CpuOver(_) => true,
+            Self::Is(state) => matches!(state, AskedState::HighMemory | AskedState::HighCpu),
+            _ => false,
+        }
     }
 }
 
-/// Whether a container of a pod, or a Job, ended since a moment.
-fn ended_since(seen: SeenObject<'_>, since: jiff::Timestamp) -> Option<bool> {
-    let is_later = |time: &serde_json::Value| moment(time).is_some_and(|time| time >= since);
+/// Whether a container of a pod, or a Job, ended in a stretch of time.
+fn ended_in(seen: SeenObject<'_>, window: Window) -> Option<bool> {
+    let is_in = |time: &serde_json::Value| moment(time).is_some_and(|time| window.has(time));
     match seen.kind {
         Pod => Some(seen.container_statuses().any(|status| {
             let ends =
                 ["state", "lastState"].map(|state| &status[state]["terminated"]["finishedAt"]);
-            ends.into_iter().any(is_later)
+            ends.into_iter().any(is_in)
         })),
         Job => {
-            let ends = ["Complete", "Failed"]
-                .into_iter()
-                .filter(|end| seen.is(end));
-            let times = ends.filter_map(|end| Some(&seen.condition(end)?["lastTransitionTime"]));
-            Some(times.into_iter().any(is_later))
+            let end = seen.end();
+            Some(end.is_some_and(|end| is_in(&end["lastTransitionTime"])))
         }
         _ => None,
     }
 }
 
-/// Bytes, and billionths of a core.
-fn used(seen: SeenObject<'_>, snapshot: &ClusterSnapshot) -> Option<(f64, f64)> {
-    if seen.kind != Pod {
-        return None;
-    }
-    let key = (seen.namespace().to_owned(), seen.name().to_owned());
-    let used = snapshot.usage.as_ref()?.get(&key);
+/// What a pod uses; None if nobody measures, or for what is no pod.
+fn used(seen: SeenObject<'_>, snapshot: &ClusterSnapshot) -> Option<PodUse> {
+    let is_measured = seen.kind == Pod && snapshot.usage.is_some();
     // A pod that has ended or does not run yet uses nothing.
-    Some(used.map_or((0.0, 0.0), |used| {
-        (
-            used.memory_bytes as f64,
-            used.cpu_nanos.unwrap_or_default() as f64,
-        )
-    }))
+    is_measured.then(|| snapshot.use_of(seen).unwrap_or_default())
 }
 
 /// `redis` is meant by `docker.io/library/redis:7`, and so is `redis:7`.
@@ -111,8 +108,27 @@ fn is_image(image: &str, wanted: &str) -> bool {
             .is_some_and(|(rest, _)| rest == wanted)
 }
 
-fn is_replicated(kind: AskedKind) -> bool {
-    matches!(kind, Deployment | StatefulSet | DaemonSet | ReplicaSet)
+impl Lacking {
+    fn is_of(self, container: &serde_json::Value) -> bool {
+        let resources = &container["resources"];
+        let has_limit = |unit: &str| !resources["limits"][unit].is_null();
+        // Where there is a limit and no request, the API server takes the limit as the request.
+        let has_request = |unit: &str| !resources["requests"][unit].is_null() || has_limit(unit);
+        let any = |has: &dyn Fn(&str) -> bool| has("memory") || has("cpu");
+        let has_probe = |probe: &str| container[probe].is_object();
+        !match self {
+            Self::Limits => any(&has_limit),
+            Self::MemoryLimit => has_limit("memory"),
+            Self::CpuLimit => has_limit("cpu"),
+            Self::Requests | Self::LimitsAndRequests => any(&has_request),
+            Self::MemoryRequest => has_request("memory"),
+            Self::CpuRequest => has_request("cpu"),
+            Self::Probes => has_probe("readinessProbe") || has_probe("livenessProbe"),
+            Self::ReadinessProbe => has_probe("readinessProbe"),
+            Self::LivenessProbe => has_probe("livenessProbe"),
+            Self::StartupProbe => has_probe("startupProbe"),
+        }
+    }
 }
 
 impl AskedState {
@@ -121,7 +137,7 @@ impl AskedState {
             Self::Ready => ready(seen, snapshot),
             Self::NotReady => unready(seen, snapshot),
             Self::Running => running(seen),
-            Self::NotRunning => Some(!running(seen)? && !matches!(phase(seen), "Succeeded")),
+            Self::NotRunning => Some(!running(seen)? && phase(seen) != "Succeeded"),
             Self::Trouble => super::analyse::can_judge(seen.kind)
                 .then(|| super::analyse::has_trouble(seen, snapshot)),
             Self::Terminating => Some(seen.is_terminating()),
@@ -173,31 +189,21 @@ impl AskedState {
             Self::Unschedulable => pod
                 .condition("PodScheduled")
                 .is_some_and(|one| one["reason"] == "Unschedulable"),
-            Self::HighMemory => is_high(pod, snapshot, |used| used.0 * 1e3, "memory")?,
-            Self::HighCpu => is_high(pod, snapshot, |used| used.1 / 1e6, "cpu")?,
+            Self::HighMemory => is_high(pod, snapshot, PodUse::memory, "memory")?,
+            Self::HighCpu => is_high(pod, snapshot, PodUse::cpu, "cpu")?,
             _ => return None,
         })
     }
 
     /// What of a container's spec is missing.
     fn of_template(self, seen: SeenObject<'_>) -> Option<bool> {
-        let containers = || items(&seen.pod_spec()["containers"]);
-        let lacks = |part: &str| {
-            containers().any(|one| {
-                one["resources"][part]
-                    .as_object()
-                    .is_none_or(serde_json::Map::is_empty)
-            })
-        };
         Some(match self {
-            Self::WithoutLimits => lacks("limits"),
-            Self::WithoutRequests => lacks("requests"),
-            Self::WithoutProbes => containers()
-                .any(|one| !one["readinessProbe"].is_object() && !one["livenessProbe"].is_object()),
+            Self::Lacks(lacking) => {
+                items(&seen.pod_spec()["containers"]).any(|one| lacking.is_of(one))
+            }
             Self::LatestTag => seen.containers().any(|one| {
-                let image = text(&one["image"]);
-                let name = image.rsplit('/').next().unwrap_or_default();
-                name.ends_with(":latest") || !name.contains([':', '@'])
+                let image = ReferenceParts::parse(&text(&one["image"]));
+                image.is_some_and(|image| image.is_latest())
             }),
             _ => return None,
         })
@@ -312,12 +318,11 @@ fn unready(seen: SeenObject<'_>, snapshot: &ClusterSnapshot) -> Option<bool> {
 
 fn running(seen: SeenObject<'_>) -> Option<bool> {
     Some(match seen.kind {
-        Pod => matches!(pod_status(seen).as_str(), "Running"),
+        Pod => pod_status(seen) == "Running",
         Deployment | StatefulSet | DaemonSet | ReplicaSet => ready_of(seen).0 > 0,
         Job => seen.status()["active"].as_i64().unwrap_or_default() > 0,
         Node => seen.is("Ready"),
         CronJob => items(&seen.status()["active"]).next().is_some(),
-        Ingress | DisruptionBudget => return None,
         _ => return None,
     })
 }
@@ -326,7 +331,7 @@ fn running(seen: SeenObject<'_>) -> Option<bool> {
 fn is_high(
     pod: SeenObject<'_>,
     snapshot: &ClusterSnapshot,
-    take: fn((f64, f64)) -> f64,
+    take: fn(PodUse) -> f64,
     unit: &str,
 ) -> Option<bool> {
     let used = take(used(pod, snapshot)?);
@@ -344,7 +349,54 @@ pub(super) fn limit(pod: SeenObject<'_>, unit: &str) -> Option<f64> {
 
 #[cfg(test)]
 mod tests {
+    use serde_json::json;
+
     use super::*;
+
+    #[test]
+    fn of_a_container_that_is_missing_which_the_question_names() {
+        use Lacking::{
+            CpuLimit, CpuRequest, Limits, LimitsAndRequests, LivenessProbe, MemoryLimit,
+            MemoryRequest, Probes, ReadinessProbe, Requests, StartupProbe,
+        };
+        let all = [
+            Limits,
+            MemoryLimit,
+            CpuLimit,
+            Requests,
+            MemoryRequest,
+            CpuRequest,
+            LimitsAndRequests,
+            Probes,
+            ReadinessProbe,
+            LivenessProbe,
+            StartupProbe,
+        ];
+        let lacks = |container: serde_json::Value| -> Vec<Lacking> {
+            let lacking = all.into_iter();
+            lacking
+                .filter(|lacking| lacking.is_of(&container))
+                .collect()
+        };
+        assert_eq!(lacks(json!({})), all);
+        let with_limit = json!({"resources": {"limits": {"memory": "1Gi"}}, "livenessProbe": {}});
+        assert_eq!(
+            lacks(with_limit),
+            [CpuLimit, CpuRequest, ReadinessProbe, StartupProbe]
+        );
+        let with_request = json!({"resources": {"requests": {"cpu": "1"}}, "readinessProbe": {}});
+        assert_eq!(
+            lacks(with_request),
+            [
+                Limits,
+                MemoryLimit,
+                CpuLimit,
+                MemoryRequest,
+                LivenessProbe,
+                StartupProbe
+            ]
+        );
+    }
 
     #[test]
     fn an_image_is_meant_by_its_name_with_or_without_registry_and_tag() {

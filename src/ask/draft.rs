@@ -1,6 +1,7 @@
 //! The phrases of a question in their order, put into slots. Nothing is decided here: a word that no phrase takes is a name,
 //! and whether there is such an object shows the cluster.
 
+use super::joined::{Joining, joins};
 use super::kind::AskedKind;
 use super::lexicon::{Detail, Meaning, Verb, meaning};
 use super::moment::Moment;
@@ -25,7 +26,16 @@ pub(super) struct QuestionDraft {
     /// `in X`: a namespace, or a name.
     pub(super) places: Vec<String>,
     pub(super) scope: Option<AskedScope>,
+    /// The scope was given as `namespace X`, which may mean the Namespace itself.
+    pub(super) is_of_namespace: bool,
+    /// How many names stood before the verb by which kinds and names refer to each other.
+    pub(super) refers_behind: Option<usize>,
     pub(super) conditions: Vec<Condition>,
+    /// A name before the verb: that object talks.
+    pub(super) talks_behind: usize,
+    /// `used by`: what stands before it does not refer, but is referred to.
+    pub(super) is_passive: bool,
+    joining: Joining,
     pub(super) cut: Cut,
     pub(super) any: bool,
     pub(super) wants_yes: bool,
@@ -54,6 +64,10 @@ impl QuestionDraft {
         let mut at = 0;
         while at < words.len() {
             let rest = &words[at..];
+            if rest[0].lower == "or" && !rest[0].is_quoted && draft.joining.or(&rest[0]) {
+                at += 1;
+                continue;
+            }
             match meaning(rest).filter(|_| !rest[0].is_quoted) {
                 Some((count, meaning, slots)) => {
                     if count == 1 && request::is_told(&words, at) {
@@ -69,14 +83,23 @@ impl QuestionDraft {
                 }
             }
         }
-        Ok(draft)
+        // An `or` that joins nothing is not understood.
+        if let Some(or) = draft.joining.left() {
+            draft.name(&or, Before::Nothing);
+        }
+        match draft.joining.is_split() && draft.kinds.len() > 1 {
+            true => Err(Unclear::several(&draft.kinds_in_words())),
+            false => Ok(draft),
+        }
+    }
+
+    fn kinds_in_words(&self) -> Vec<String> {
+        let words = self.kinds.iter().map(|kind| kind.several().to_owned());
+        words.collect()
     }
 
     fn name(&mut self, token: &QuestionWord, before: Before) -> Before {
-        let slash = token.text.split_once('/').filter(|_| !token.is_quoted);
-        let with_kind =
-            slash.and_then(|(kind, name)| Some((AskedKind::called(&kind.to_lowercase())?, name)));
-        let (kind, text) = match (with_kind, before) {
+        let (kind, text) = match (token.with_kind(), before) {
             (Some((kind, name)), _) => (Some(kind), name),
             (None, Before::Kind(kind)) => {
                 // The word stood for the kind of this object, not for what is asked.
@@ -108,28 +131,75 @@ impl QuestionDraft {
         match meaning {
             Meaning::Filler => {
                 self.is_joined |= words[0].lower == "and";
+                if words[0].lower == "and" {
+                    self.joining.and();
+                }
                 // `a service called redis`, `the api's pod`.
                 let stays = matches!(words[0].lower.as_str(), "called" | "named" | "name");
                 return Ok(if stays { before } else { Before::Nothing });
             }
             Meaning::Weak => self.is_weak = true,
+            Meaning::Refers => {
+                self.is_weak = true;
+                self.is_passive |= words.iter().any(|word| word.lower == "by");
+                self.refers();
+            }
             Meaning::Asks(verb @ (Verb::Fine | Verb::Problems)) => {
                 self.verbs.push(Verb::Why);
                 self.wants_yes = true;
                 self.any = verb == Verb::Problems;
             }
-            Meaning::Asks(verb) => self.verbs.push(verb),
-            Meaning::Fact(fact) => self.facts.push(fact),
-            Meaning::Is(state) => self.conditions.push(Condition::Is(state)),
+            Meaning::Asks(verb) => {
+                let is_who =
+                    |word: &QuestionWord| matches!(word.lower.as_str(), "who" | "what" | "which");
+                if verb == Verb::Talks {
+                    self.refers();
+                    // `what does api talk to`: it is api that talks.
+                    self.talks_behind = self.names.len().min(usize::from(!is_who(&words[0])));
+                }
+                self.verbs.push(verb);
+            }
+            Meaning::Fact(fact) => {
+                if fact == Fact::UsedBy {
+                    self.is_passive |= words.iter().any(|word| word.lower == "by");
+                    self.refers();
+                }
+                self.facts.push(fact);
+            }
+            Meaning::Is(state) => {
+                let is_not = words.iter().any(|word| word.lower == "not");
+                return self
+                    .condition(Condition::Is(state), is_not)
+                    .map(|()| Before::Nothing);
+            }
             Meaning::Any => {
                 self.any = true;
                 self.wants_yes |= is_first;
             }
             Meaning::YesNo => self.wants_yes |= is_first,
             Meaning::Kinds(kinds) => return Ok(self.kind(kinds, words, before)),
-            Meaning::With(detail) => self.detail(detail, slots)?,
+            Meaning::With(detail) => self.detail(detail, slots, words)?,
         }
         Ok(Before::Nothing)
+    }
+
+    /// The verb between kinds and names by which they refer to each other.
+    fn refers(&mut self) {
+        if !self.kinds.is_empty() && self.refers_behind.is_none() {
+            self.refers_behind = Some(self.names.len());
+        }
+    }
+
+    fn condition(&mut self, condition: Condition, is_not: bool) -> Result<(), Unclear> {
+        let is_alternative = match self.joining.take(is_not) {
+            Some(joined) => joins(&self.conditions, joined, &condition)?,
+            None => false,
+        };
+        match self.conditions.last_mut().filter(|_| is_alternative) {
+            Some(last) => last.or(condition),
+            None => self.conditions.push(condition),
+        }
+        Ok(())
     }
 
     fn kind(&mut self, kinds: &[AskedKind], words: &[QuestionWord], before: Before) -> Before {
@@ -140,6 +210,7 @@ impl QuestionDraft {
             name.kind = Some(kinds[0]);
             return Before::Nothing;
         }
+        self.joining.kind();
         let new = kinds
             .iter()
             .filter(|kind| !self.kinds.contains(kind))
@@ -157,12 +228,18 @@ impl QuestionDraft {
         }
     }
 
-    fn detail(&mut self, detail: Detail, slots: Vec<Slot>) -> Result<(), Unclear> {
+    fn detail(
+        &mut self,
+        detail: Detail,
+        slots: Vec<Slot>,
+        words: &[QuestionWord],
+    ) -> Result<(), Unclear> {
         let mut slots = slots.into_iter();
         let condition = match (detail, slots.next()) {
             (Detail::Everywhere, _) => return self.scope(AskedScope::Everywhere),
             (Detail::Here, _) => return self.scope(AskedScope::Project),
             (Detail::InNamespace, Some(Slot::Word(name))) => {
+                self.is_of_namespace |= !matches!(words[0].lower.as_str(), "in" | "from" | "-n");
                 return self.scope(AskedScope::Namespace(name));
             }
             (Detail::In, Some(Slot::Word(name))) => {
@@ -170,6 +247,7 @@ impl QuestionDraft {
                 return Ok(());
             }
             (Detail::MadeSince, Some(Slot::Time(moment))) => Condition::Since(moment),
+            (Detail::MadeAt, Some(Slot::Time(moment))) => Condition::Since(moment.whole()),
             (Detail::MadeLast, Some(Slot::Span(span))) => Condition::Since(Moment::Ago(span)),
             (Detail::WithLabel, Some(Slot::Word(key))) => Condition::WithLabel(key),
             (Detail::OlderThan, Some(Slot::Span(span))) => Condition::OlderThan(span),
@@ -185,11 +263,10 @@ impl QuestionDraft {
             (Detail::CpuOver, Some(Slot::Quantity(cores))) => Condition::CpuOver(cores),
             (other, slot) => return self.cut(other, slot),
         };
-        self.conditions.push(condition);
-        Ok(())
+        self.condition(condition, false)
     }
 
-    fn scope(&mut self, scope: AskedScope) -> Result<(), Unclear> {
+    pub(super) fn scope(&mut self, scope: AskedScope) -> Result<(), Unclear> {
         match &self.scope {
             Some(other) if *other != scope => Err(Unclear::twice("namespaces")),
             _ => {
@@ -202,6 +279,7 @@ impl QuestionDraft {
     fn cut(&mut self, detail: Detail, slot: Option<Slot>) -> Result<(), Unclear> {
         let since = match (detail, slot) {
             (Detail::Since, Some(Slot::Time(moment))) => moment,
+            (Detail::At, Some(Slot::Time(moment))) => moment.whole(),
             (Detail::Last, Some(Slot::Span(span))) => Moment::Ago(span),
             (Detail::Lines, Some(Slot::Number(lines))) => {
                 self.cut.lines = Some(lines);
@@ -247,12 +325,7 @@ impl QuestionDraft {
     }
 
     pub(super) fn states(&self) -> impl Iterator<Item = AskedState> {
-        self.conditions
-            .iter()
-            .filter_map(|condition| match condition {
-                Condition::Is(state) => Some(*state),
-                _ => None,
-            })
+        self.conditions.iter().flat_map(Condition::states)
     }
 
     /// Takes a state away, if it is there.

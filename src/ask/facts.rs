@@ -6,6 +6,7 @@ mod storage;
 mod timing;
 
 use super::kind::AskedKind::{self, *};
+use super::kind::WORKLOADS;
 use super::object::SeenObject;
 use super::question::Fact;
 use super::snapshot::ClusterSnapshot;
@@ -39,31 +40,11 @@ const TEMPLATES: &[AskedKind] = &[
     ReplicaSet,
 ];
 const PODS: &[AskedKind] = &[Pod];
+#[rustfmt::skip]
 const EVERYTHING: &[AskedKind] = &[
-    Deployment,
-    StatefulSet,
-    DaemonSet,
-    CronJob,
-    Job,
-    Pod,
-    Service,
-    Ingress,
-    Claim,
-    ConfigMap,
-    Secret,
-    Autoscaler,
-    DisruptionBudget,
-    NetworkPolicy,
-    Quota,
-    LimitRange,
-    ServiceAccount,
-    Role,
-    RoleBinding,
-    Namespace,
-    Node,
-    Volume,
-    StorageClass,
-    ReplicaSet,
+    Deployment, StatefulSet, DaemonSet, CronJob, Job, Pod, Service, Ingress, Claim, ConfigMap, Secret, Autoscaler,
+    DisruptionBudget, NetworkPolicy, Quota, LimitRange, ServiceAccount, Role, RoleBinding, Namespace, Node, Volume,
+    StorageClass, ReplicaSet,
 ];
 
 /// Every fact. One word for several facts is told apart by the kinds that the question names: the first that fits counts.
@@ -136,8 +117,27 @@ const fn row(
     }
 }
 
+/// A cell of a table is not empty.
+pub(super) fn or_none(text: String) -> String {
+    if text.is_empty() {
+        "none".to_owned()
+    } else {
+        text
+    }
+}
+
 impl FactRow {
     pub(super) fn of(fact: Fact) -> Option<&'static Self> {
         FACTS.iter().find(|row| row.fact == fact)
+    }
+
+    /// Of what has the fact, that which a question without a name is about.
+    pub(super) fn default_kinds(&self) -> Vec<AskedKind> {
+        let has = |kind: &&AskedKind| self.kinds.contains(kind);
+        match self.kinds.first() {
+            Some(_) if WORKLOADS.iter().all(|kind| has(&kind)) => WORKLOADS.to_vec(),
+            Some(first) => vec![*first],
+            None => vec![],
+        }
     }
 }

@@ -1,5 +1,8 @@
 //! The kinds of objects that a question can be about: what they are called, and where the API server lists them.
 
+use std::collections::BTreeMap;
+use std::sync::LazyLock;
+
 /// A kind of Kubernetes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum AskedKind {
@@ -156,6 +159,20 @@ pub(super) const KINDS: &[KindRow] = &[
     row(Event, "Event", (CORE, "events", true), ["event", "events"], &[]),
 ];
 
+/// The kinds by the single words that name them: of two kinds with one word the first has it. A pattern of several words is
+/// no such name: `cron job|jobs` does not make `jobs` mean CronJobs.
+static NAMES: LazyLock<BTreeMap<&'static str, AskedKind>> = LazyLock::new(|| {
+    let mut names = BTreeMap::new();
+    for row in KINDS {
+        let single = row.words.iter().filter(|words| !words.contains(' '));
+        let words = single.flat_map(|words| words.split('|'));
+        for word in words.chain([row.plural]) {
+            names.entry(word).or_insert(row.kind);
+        }
+    }
+    names
+});
+
 impl AskedKind {
     fn row(self) -> &'static KindRow {
         // The table has every kind in the order of the enumeration; a test holds that.
@@ -205,14 +222,27 @@ impl AskedKind {
 
     /// The kind that a word before a slash names, as in `deploy/web`.
     pub(super) fn called(word: &str) -> Option<Self> {
-        let is_called = |row: &&KindRow| {
-            row.plural == word
-                || row
-                    .words
-                    .iter()
-                    .any(|words| words.split('|').any(|w| w == word))
-        };
-        KINDS.iter().find(is_called).map(KindRow::kind)
+        NAMES.get(word).copied()
+    }
+
+    /// Every kind, what runs first before the others.
+    pub(super) fn all() -> impl Iterator<Item = Self> {
+        KINDS.iter().map(KindRow::kind)
+    }
+
+    /// The kind that manifests call so.
+    pub(super) fn named(name: &str) -> Option<Self> {
+        Self::all().find(|kind| kind.name() == name)
+    }
+
+    /// The kinds whose objects people call by their names.
+    pub(super) fn nameable() -> impl Iterator<Item = Self> {
+        Self::all().filter(|kind| !matches!(kind, Event | EndpointSlice))
+    }
+
+    /// It says how many pods there should be, and how many of them are ready.
+    pub(super) fn is_replicated(self) -> bool {
+        matches!(self, Deployment | StatefulSet | DaemonSet | ReplicaSet)
     }
 
     /// It has a pod template, or is a pod.
@@ -244,6 +274,9 @@ mod tests {
             Some(Autoscaler)
         );
         assert_eq!(AskedKind::called("web"), None);
+        // A word of a pattern of several words is none.
+        assert_eq!(AskedKind::called("jobs"), Some(Job));
+        assert_eq!(AskedKind::called("resources"), None);
         assert_eq!(Pod.path(Some("shop")), "/api/v1/namespaces/shop/pods");
         assert_eq!(Node.path(Some("shop")), "/api/v1/nodes");
     }

@@ -6,9 +6,10 @@
 use std::collections::BTreeSet;
 use std::sync::LazyLock;
 
+use super::facts::FACTS;
 use super::kind::{AskedKind, KINDS};
-use super::pattern::{Slot, fit};
-use super::question::{AskedState, Fact, Measured};
+use super::pattern::{Slot, longest, parts};
+use super::question::{AskedState, Fact, Lacking, Measured};
 use super::tokens::QuestionWord;
 
 /// What a phrase says.
@@ -18,6 +19,8 @@ pub(super) enum Meaning {
     Filler,
     /// Nothing by itself: a question of names and such words alone asks for nothing that devk knows.
     Weak,
+    /// As weak, but between a kind and a name: the one refers to the other.
+    Refers,
     Asks(Verb),
     Kinds(&'static [AskedKind]),
     Fact(Fact),
@@ -45,6 +48,8 @@ pub(super) enum Verb {
     Problems,
     Changed,
     Talks,
+    /// What something talks to.
+    Uses,
     Cluster,
     Help,
 }
@@ -54,12 +59,15 @@ pub(super) enum Verb {
 pub(super) enum Detail {
     OlderThan,
     YoungerThan,
-    /// A moment.
+    /// From a moment on.
     Since,
+    /// A time: a day is all of it, and no more.
+    At,
     /// A span before now.
     Last,
     /// The same, of the making of objects.
     MadeSince,
+    MadeAt,
     MadeLast,
     InNamespace,
     /// A namespace, or the name of an object.
@@ -88,7 +96,7 @@ pub(super) enum Detail {
 }
 
 use Detail::*;
-use Meaning::{Any, Asks, Filler, Is, Kinds, Weak, With, YesNo};
+use Meaning::{Any, Asks, Filler, Is, Kinds, Refers, Weak, With, YesNo};
 use Verb::*;
 
 /// Every phrase but those of the kinds and facts.
@@ -99,9 +107,10 @@ pub(super) const PHRASES: &[(&str, Meaning)] = &[
     ("show|list|get|give|tell|display|print|find|see|fetch|view|look|looking|return|check|and|also|hi|hello|hey|devk", Filler),
     ("i|we|you|can|could|would|like|to|know|now|currently|right|so|far|with|on|at", Filler),
     ("was|were|be|been|being|am|will|about|from|one|ones|only|just|exactly|really|actually|still", Filler),
-    ("as|well|thing|things|object|objects|resource|resources|set|into|inside|having", Filler),
+    ("as|well|either|thing|things|object|objects|resource|resources|set|into|inside|having", Filler),
     ("at the moment", Filler), ("right now", Filler), ("lead|leads|leading|point|points|route|routes|routing|belong|belongs to", Weak), ("belong|belongs", Weak), ("name|names", Filler), ("called|named", Filler),
-    ("kubernetes|k8s|kubectl", Filler), ("us about", Filler), ("in", Filler), ("created|started|deployed|made|start", Filler), ("long|much", Filler), ("use|uses|using|used|consume|consumes|take|takes|need|needs|read|reads|serve|serves|may|go|goes|want|wants|they|who|whose|whom", Weak), ("everything", Filler), ("app|application", Filler),
+    ("kubernetes|k8s|kubectl", Filler), ("us about", Filler), ("in", Filler), ("created|started|deployed|made|start", Filler), ("long|much", Filler), ("take|takes|serve|serves|may|go|goes|want|wants|they|who|whose|whom", Weak),
+    ("use|uses|using|used|consume|consumes|need|needs|read|reads|require|requires|call|calls|access|accesses|contact|contacts|query|queries", Refers), ("needed|read|called|required|accessed by", Refers), ("everything", Filler), ("app|application", Filler),
     ("exist|exists", Filler), ("currently running", Is(AskedState::Running)),
     ("is|are", YesNo), ("is|are there", Any), ("any|some|anything|something|anyone|somebody", Any), ("there", Any),
     ("do|does|has|have|did|can", YesNo), ("do|does we|i|you have", Any),
@@ -142,7 +151,7 @@ pub(super) const PHRASES: &[(&str, Meaning)] = &[
     ("who|what|which [else] talks|connects|talk|connect to|with", Asks(Talks)), ("who|what|which calls|accesses|reaches|needs", Asks(Talks)),
     ("who|what|which depends|depend|relies|rely on|upon", Asks(Talks)), ("who|what is talking|connecting to", Asks(Talks)),
     ("clients|consumers|callers|users|dependents of", Asks(Talks)), ("talk|talks|connect|connects|connecting|talking to|with", Asks(Talks)),
-    ("depend|depends|rely|relies on|upon", Asks(Talks)), ("dependencies|upstreams of", Asks(Talks)), ("refer|refers to", Asks(Talks)), ("talk|talks|connect|connects", Asks(Talks)),
+    ("depend|depends|rely|relies on|upon", Asks(Talks)), ("dependencies|dependency|upstreams of", Asks(Uses)), ("refer|refers to", Asks(Talks)), ("talk|talks|connect|connects", Asks(Talks)),
     ("cluster info|information|version|name|status", Asks(Cluster)), ("which|what cluster [is|am|are] [this|i|we] [on|in]", Asks(Cluster)),
     ("kubernetes|k8s|cluster|server version", Asks(Cluster)), ("version of kubernetes|k8s|[the] cluster", Asks(Cluster)),
     ("what version of kubernetes|k8s", Asks(Cluster)), ("which|what context|namespace [is|am|are] [this|i|we] [using|on|in]", Asks(Cluster)),
@@ -162,7 +171,7 @@ pub(super) const PHRASES: &[(&str, Meaning)] = &[
     ("younger|newer than {span}", With(YoungerThan)), ("less than {span} old|ago", With(YoungerThan)),
     ("from|of|in|within|during|for|over [the] last|past {span}", With(Last)), ("created|started|made [in|within|during] [the] last|past {span}", With(MadeLast)), ("last|past {span}", With(Last)), ("the last|past {span}", With(Last)),
     ("since {time}", With(Since)), ("after {time}", With(Since)), ("since|after {span}", With(Last)), ("created|started|made since|after {time}", With(MadeSince)),
-    ("created|started|made {time}", With(MadeSince)), ("from {time}", With(Since)), ("{time}", With(Since)),
+    ("created|started|made [on] {time}", With(MadeAt)), ("from|of|on {time}", With(At)), ("{time}", With(At)),
     ("on|of|to [the] node|host {word}", With(OnNode)), ("scheduled|running|placed on [the] [node] {word}", With(OnNode)),
     ("using|use|uses|with|running|run|runs|based|that [on] [the] image {word}", With(Image)), ("from image {word}", With(Image)), ("using|use|uses|with|running|run|runs {image}", With(Image)),
     ("with|having|has|have [the|a] label|labels {label}", With(Label)), ("with|having|has|have [the|a] label {word}", With(WithLabel)), ("labelled|labeled [as|with] {label}", With(Label)), ("label|labels {label}", With(Label)), ("where|with {label}", With(Label)), ("{label}", With(Label)),
@@ -201,10 +210,6 @@ pub(super) const PHRASES: &[(&str, Meaning)] = &[
     ("scaled [down] to zero|0", Is(AskedState::ScaledToZero)), ("with|has|have no|zero|0 replicas", Is(AskedState::ScaledToZero)), ("scaled down", Is(AskedState::ScaledToZero)), ("at zero replicas", Is(AskedState::ScaledToZero)), ("asleep|sleeping", Is(AskedState::ScaledToZero)),
     ("without|no|missing [any] endpoint|endpoints|backend|backends|pods|pod", Is(AskedState::WithoutEndpoints)), ("with|has|have no [ready] endpoint|endpoints|backend|backends|pods", Is(AskedState::WithoutEndpoints)),
     ("without [any] ready pods|endpoints|pod", Is(AskedState::WithoutEndpoints)), ("select|selects|match|matches|selecting nothing|no", Is(AskedState::WithoutEndpoints)), ("not have [any] endpoint|endpoints|pods|backends", Is(AskedState::WithoutEndpoints)), ("with nothing behind [them|it]", Is(AskedState::WithoutEndpoints)),
-    ("without|no|missing [any] [resource|memory|cpu] limit|limits", Is(AskedState::WithoutLimits)), ("with|has|have no [resource|memory|cpu] limit|limits", Is(AskedState::WithoutLimits)), ("not have|set [any] [resource|memory|cpu] limit|limits", Is(AskedState::WithoutLimits)),
-    ("without|no|missing [any] [resource|memory|cpu] request|requests", Is(AskedState::WithoutRequests)), ("with|has|have no [resource|memory|cpu] request|requests", Is(AskedState::WithoutRequests)), ("not have|set [any] [resource|memory|cpu] request|requests", Is(AskedState::WithoutRequests)),
-    ("without|no|missing [any] [readiness|liveness|health] probe|probes|check|checks", Is(AskedState::WithoutProbes)), ("with|has|have no [readiness|liveness|health] probe|probes|check|checks", Is(AskedState::WithoutProbes)), ("not have [any|a] [readiness|liveness|health] probe|probes", Is(AskedState::WithoutProbes)),
-    ("without [a] [readiness|liveness|health] probe|check", Is(AskedState::WithoutProbes)),
     ("with|use|uses|using|on|run|runs|running [the] latest [tag|image|images]", Is(AskedState::LatestTag)), ("with [the] [image] tag latest", Is(AskedState::LatestTag)),
     ("with|has|have high|much|heavy memory|ram [usage]", Is(AskedState::HighMemory)), ("high memory|ram [usage]", Is(AskedState::HighMemory)), ("near|close|at [to] its|their [memory] limit|limits", Is(AskedState::HighMemory)), ("use|uses|using much|lots|a [lot] [of] memory|ram", Is(AskedState::HighMemory)), ("memory hungry", Is(AskedState::HighMemory)),
     ("with|has|have high|much|heavy cpu [usage]", Is(AskedState::HighCpu)), ("high cpu [usage]", Is(AskedState::HighCpu)), ("use|uses|using much|lots|a [lot] [of] cpu", Is(AskedState::HighCpu)),
@@ -220,13 +225,88 @@ pub(super) const PHRASES: &[(&str, Meaning)] = &[
     ("admission webhook|webhooks", Kinds(&[AskedKind::ValidatingWebhook, AskedKind::MutatingWebhook])),
 ];
 
+/// How people say that something is missing.
+const WITHOUT: &[&str] = &[
+    "without|no|missing|lacking [any|a|an]",
+    "with|has|have|having|set|sets|specify|specifies no",
+    "not have|has|set|define|specify [any|a|an]",
+];
+
+/// What may be missing.
+const PARTS: &[(&str, Lacking)] = &[
+    ("[resource] limit|limits", Lacking::Limits),
+    ("memory|ram limit|limits", Lacking::MemoryLimit),
+    ("limit|limits on|for|of memory|ram", Lacking::MemoryLimit),
+    ("cpu limit|limits", Lacking::CpuLimit),
+    ("limit|limits on|for|of cpu", Lacking::CpuLimit),
+    ("[resource] request|requests", Lacking::Requests),
+    ("memory|ram request|requests", Lacking::MemoryRequest),
+    ("request|requests for|of memory|ram", Lacking::MemoryRequest),
+    ("cpu request|requests", Lacking::CpuRequest),
+    ("request|requests for|of cpu", Lacking::CpuRequest),
+    (
+        "[resource] limits and|or requests",
+        Lacking::LimitsAndRequests,
+    ),
+    (
+        "[resource] requests and|or limits",
+        Lacking::LimitsAndRequests,
+    ),
+    ("[health] probe|probes|check|checks", Lacking::Probes),
+    ("healthcheck|healthchecks", Lacking::Probes),
+    ("readiness and|or liveness probes|checks", Lacking::Probes),
+    ("liveness and|or readiness probes|checks", Lacking::Probes),
+    (
+        "readiness probe|probes|check|checks",
+        Lacking::ReadinessProbe,
+    ),
+    ("liveness probe|probes|check|checks", Lacking::LivenessProbe),
+    ("startup probe|probes|check|checks", Lacking::StartupProbe),
+];
+
+/// Every way to say that a part is missing.
+static LACKS: LazyLock<Vec<(String, Meaning)>> = LazyLock::new(|| {
+    let of_part = |(part, lacking): &(&str, Lacking)| {
+        let meaning = Is(AskedState::Lacks(*lacking));
+        WITHOUT
+            .iter()
+            .map(|without| (format!("{without} {part}"), meaning))
+            .collect::<Vec<_>>()
+    };
+    PARTS.iter().flat_map(of_part).collect()
+});
+
+/// Every phrase with what it says, those of the kinds last.
+pub(super) fn phrases() -> impl Iterator<Item = (&'static str, Meaning)> {
+    let facts = FACTS.iter().flat_map(|row| {
+        let phrases = row.words.iter();
+        phrases.map(|phrase| (*phrase, Meaning::Fact(row.fact)))
+    });
+    let kinds = KINDS.iter().flat_map(|row| {
+        let phrases = row.words.iter();
+        phrases.map(|phrase| (*phrase, Kinds(row.as_kinds())))
+    });
+    let lacks = LACKS
+        .iter()
+        .map(|(phrase, meaning)| (phrase.as_str(), *meaning));
+    PHRASES
+        .iter()
+        .copied()
+        .chain(lacks)
+        .chain(facts)
+        .chain(kinds)
+}
+
+/// The phrases, split once.
+static SPLIT: LazyLock<Vec<(Vec<&str>, Meaning)>> = LazyLock::new(|| {
+    phrases()
+        .map(|(pattern, meaning)| (parts(pattern), meaning))
+        .collect()
+});
+
 /// Words that are phrases by themselves. `in logs` is no place; a namespace of such a name is called `in namespace logs`.
 static ALONE: LazyLock<BTreeSet<&'static str>> = LazyLock::new(|| {
-    let phrases = PHRASES.iter().map(|(pattern, _)| *pattern);
-    let facts = super::facts::FACTS
-        .iter()
-        .flat_map(|row| row.words.iter().copied());
-    let alone = phrases.chain(facts).filter_map(|pattern| {
+    let alone = phrases().filter_map(|(pattern, _)| {
         let mut parts = pattern.split(' ').filter(|part| !part.starts_with('['));
         let only = parts.next().filter(|part| !part.starts_with('{'));
         only.filter(|_| parts.next().is_none())
@@ -243,21 +323,9 @@ pub(super) fn is_phrase(word: &str) -> bool {
 
 /// The phrase at the start of the tokens that takes the most of them.
 pub(super) fn meaning(tokens: &[QuestionWord]) -> Option<(usize, Meaning, Vec<Slot>)> {
-    let facts = super::facts::FACTS.iter();
-    let facts = facts.flat_map(|row| {
-        row.words
-            .iter()
-            .map(|words| (*words, Meaning::Fact(row.fact)))
-    });
-    let kinds = KINDS.iter().flat_map(|row| {
-        row.words
-            .iter()
-            .map(|words| (*words, Kinds(row.as_kinds())))
-    });
-    let phrases = PHRASES.iter().copied().chain(facts).chain(kinds);
     let mut best: Option<(usize, Meaning, Vec<Slot>)> = None;
-    for (pattern, meaning) in phrases {
-        let Some((count, slots)) = fit(pattern, tokens) else {
+    for (parts, meaning) in SPLIT.iter() {
+        let Some((count, slots)) = longest(parts, tokens) else {
             continue;
         };
         // Of two phrases of one length the one with fewer values says more; else the first of the table counts.
@@ -265,7 +333,7 @@ pub(super) fn meaning(tokens: &[QuestionWord]) -> Option<(usize, Meaning, Vec<Sl
             count > *most || (count == *most && slots.len() < others.len())
         });
         if count > 0 && is_better {
-            best = Some((count, meaning, slots));
+            best = Some((count, *meaning, slots));
         }
     }
     best

@@ -11,10 +11,9 @@ use kube::api::{Api, ListParams, LogParams};
 use kube::core::Request;
 use serde_json::Value;
 
-use super::analyse::logs_of;
 use super::answers::logs;
 use super::explain::ExplainedField;
-use super::kind::{AskedKind, KINDS};
+use super::kind::AskedKind;
 use super::question::{AskedFor, AskedScope, Question};
 use super::snapshot::{AskedProject, ClusterSnapshot, LogOf};
 use super::unclear::Unclear;
@@ -27,13 +26,6 @@ use crate::release::crash::{is_apology, read_log};
 const READ_TIMEOUT: Duration = Duration::from_secs(5);
 /// Lines of each log that explain a failure.
 const WHY_LINES: i64 = 10;
-/// Lines that are searched where only some count.
-const SEARCHED_LINES: i64 = 2000;
-/// Lines of a log that is asked for, unless the question says.
-const LINES: i64 = 20;
-/// So many logs explain failures.
-const MOST_LOGS: usize = 16;
-
 /// Answers questions about one cluster.
 #[derive(Clone)]
 pub struct Asker {
@@ -68,12 +60,20 @@ impl Asker {
         if let Some(field) = ExplainedField::of(text) {
             return field.explain(&self.client).await.map(AskReply::AskAnswer);
         }
-        let mut snapshot =
-            ClusterSnapshot::new(self.project.clone(), Timestamp::now(), TimeZone::system());
+        self.reply_at(text, Timestamp::now(), TimeZone::system())
+            .await
+    }
+
+    /// The same where the clock shows another time.
+    ///
+    /// # Errors
+    /// As [`Self::reply`].
+    pub async fn reply_at(&self, text: &str, now: Timestamp, zone: TimeZone) -> Result<AskReply> {
+        let mut snapshot = ClusterSnapshot::new(self.project.clone(), now, zone);
         snapshot.cluster.clone_from(&self.cluster);
         let draft = match understand(text).map_err(Unclear::error)? {
             Understood::Change(request) => {
-                self.read(&mut snapshot, &everything(), &AskedScope::Everywhere)
+                self.read(&mut snapshot, &everything(), &request.scope())
                     .await?;
                 return Ok(AskReply::Change(
                     request.planned(&snapshot).map_err(Unclear::error)?,
@@ -89,6 +89,10 @@ impl Asker {
                 &AskedScope::Everywhere,
             )
             .await?;
+            // Without them nobody knows whether `in X` names a place; `in namespace X` does.
+            if let (Some((_, why)), false) = (snapshot.unread.first(), draft.places.is_empty()) {
+                return Err(Unclear::unread(why).error());
+            }
             namespaces = snapshot.namespaces();
         }
         let question = draft.settle(text, &namespaces).map_err(Unclear::error)?;
@@ -97,8 +101,27 @@ impl Asker {
                 .place_is_there(&namespaces)
                 .map_err(Unclear::error)?;
         }
+        let asked = question.scope.clone();
+        self.read_for(&question, &mut snapshot).await?;
+        let question = question.placed(&snapshot).map_err(Unclear::error)?;
+        if question.scope != asked {
+            // A name turned out to be that of a namespace, of which nothing has been read yet.
+            snapshot = snapshot.anew();
+            self.read_for(&question, &mut snapshot).await?;
+        }
+        self.read_logs(&question, &mut snapshot)
+            .await
+            .map_err(Unclear::error)?;
+        Ok(AskReply::AskAnswer(
+            question.answer(&snapshot).map_err(Unclear::error)?,
+        ))
+    }
+
+    /// Reads what the answer needs, but for logs.
+    async fn read_for(&self, question: &Question, snapshot: &mut ClusterSnapshot) -> Result<()> {
         let mut kinds = question.needs().unwrap_or_else(everything);
-        kinds.retain(|kind| !(snapshot.is_read(*kind) && *kind == AskedKind::Namespace));
+        kinds.retain(|kind| !snapshot.is_read(*kind));
+        kinds.retain(|kind| *kind != AskedKind::Event || question.tells_events());
         let usage = async {
             match question.needs_usage() {
                 true => UseOfMemory::of(&self.client)
@@ -119,20 +142,31 @@ impl Asker {
                 false => String::new(),
             }
         };
-        let (read, usage, version) = tokio::join!(
-            self.read(&mut snapshot, &kinds, &question.scope),
-            usage,
-            version
-        );
+        let (read, usage, version) =
+            tokio::join!(self.read(snapshot, &kinds, &question.scope), usage, version);
         read?;
         snapshot.usage = usage;
         snapshot.version = version;
-        self.read_logs(&question, &mut snapshot)
-            .await
-            .map_err(Unclear::error)?;
-        Ok(AskReply::AskAnswer(
-            question.answer(&snapshot).map_err(Unclear::error)?,
-        ))
+        match question.is_analysed() {
+            true => self.read_behind_webhooks(&question.scope, snapshot).await,
+            false => Ok(()),
+        }
+    }
+
+    /// Whether a webhook can be asked shows its Service, wherever that is.
+    async fn read_behind_webhooks(
+        &self,
+        scope: &AskedScope,
+        snapshot: &mut ClusterSnapshot,
+    ) -> Result<()> {
+        let mut places = snapshot.webhook_places();
+        places.retain(|place| !scope.has(place, snapshot));
+        for place in places {
+            let kinds = [AskedKind::Service, AskedKind::EndpointSlice];
+            self.read(snapshot, &kinds, &AskedScope::Namespace(place))
+                .await?;
+        }
+        Ok(())
     }
 
     /// Lists objects of these kinds, in the namespaces of a scope.
@@ -216,12 +250,12 @@ impl Asker {
         snapshot: &mut ClusterSnapshot,
     ) -> Result<(), Unclear> {
         let (wanted, lines) = match question.asked {
-            AskedFor::Logs => (logs::wanted(question, snapshot)?, lines(question)),
+            AskedFor::Logs => {
+                let lines = i64::try_from(logs::lines_to_read(question)).unwrap_or(i64::MAX);
+                (logs::wanted(question, snapshot)?, lines)
+            }
             AskedFor::Why | AskedFor::Describe => {
-                let pods = question.of_kind(AskedKind::Pod, snapshot);
-                let mut wanted: Vec<_> = pods.into_iter().flat_map(logs_of).collect();
-                wanted.truncate(MOST_LOGS);
-                (wanted, WHY_LINES)
+                (question.logs_that_explain(snapshot).0, WHY_LINES)
             }
             _ => return Ok(()),
         };
@@ -259,14 +293,5 @@ impl Asker {
 }
 
 fn everything() -> Vec<AskedKind> {
-    KINDS.iter().map(|row| row.kind()).collect()
-}
-
-fn lines(question: &Question) -> i64 {
-    let cut = &question.cut;
-    match cut.lines {
-        _ if cut.errors || cut.since.is_some() => SEARCHED_LINES,
-        Some(lines) => lines.clamp(0, SEARCHED_LINES),
-        None => LINES,
-    }
+    AskedKind::all().collect()
 }

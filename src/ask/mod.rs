@@ -15,15 +15,18 @@ mod conditions;
 mod draft;
 mod explain;
 mod facts;
+mod joined;
 mod kind;
 mod lexicon;
 mod live;
 mod memory;
+mod mention;
 mod moment;
 mod nearest;
 mod needs;
 mod object;
 mod pattern;
+mod place;
 mod planned;
 mod question;
 mod relation;
@@ -34,7 +37,9 @@ mod snapshot;
 mod terms;
 mod text;
 mod tokens;
+mod typed;
 mod unclear;
+mod wish;
 mod wording;
 
 pub use answer::{AnswerEvidence, AskAnswer};
@@ -48,7 +53,6 @@ pub use text::AskMode;
 pub use unclear::Unclear;
 
 use draft::QuestionDraft;
-use question::Question;
 
 /// What was understood of a text.
 #[derive(Debug)]
@@ -83,20 +87,10 @@ pub fn reply(text: &str, snapshot: &ClusterSnapshot) -> Result<AskReply, Unclear
         Understood::Question(draft) => {
             let question = draft.settle(text, &snapshot.namespaces())?;
             question.place_is_there(&snapshot.namespaces())?;
-            question.answer(snapshot).map(AskReply::AskAnswer)
-        }
-    }
-}
-
-impl Question {
-    /// A namespace that is not there has no pods, and that is no answer.
-    fn place_is_there(&self, namespaces: &[String]) -> Result<(), Unclear> {
-        match &self.scope {
-            question::AskedScope::Namespace(name) if !namespaces.contains(name) => {
-                let near = crate::error::suggest(name, namespaces.iter().map(String::as_str));
-                Err(Unclear::no_such("namespace", name, "the cluster", near))
-            }
-            _ => Ok(()),
+            question
+                .placed(snapshot)?
+                .answer(snapshot)
+                .map(AskReply::AskAnswer)
         }
     }
 }

@@ -15,11 +15,60 @@ pub(super) enum Moment {
     Clock(Time),
     /// The start of the day so many days ago.
     Day(i64),
+    /// The start of a day.
+    Date(Date),
+    /// The start of today, of which [`Moment::Whole`] ends at noon.
+    Morning,
     At(DateTime),
     Exactly(Timestamp),
+    /// All of a day or morning, not what came after it.
+    Whole(Box<Moment>),
+}
+
+/// A stretch of time.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Window {
+    pub(super) from: Timestamp,
+    /// None: until now.
+    until: Option<Timestamp>,
+}
+
+impl Window {
+    pub(super) fn has(&self, time: Timestamp) -> bool {
+        time >= self.from && self.until.is_none_or(|until| time < until)
+    }
 }
 
 impl Moment {
+    /// A time that is no start: `yesterday` is all of that day, `10:00` is from then on.
+    pub(super) fn whole(self) -> Self {
+        match self {
+            Self::Day(1..) | Self::Date(_) | Self::Morning => Self::Whole(Box::new(self)),
+            other => other,
+        }
+    }
+
+    /// From this moment until now, or all of a day; None if it lies ahead.
+    pub(super) fn window(&self, now: Timestamp, zone: &TimeZone) -> Option<Window> {
+        let from = self.before(now, zone)?;
+        let Self::Whole(part) = self else {
+            return Some(Window { from, until: None });
+        };
+        let start = from.to_zoned(zone.clone()).date();
+        let end = match **part {
+            Self::Morning => start.at(12, 0, 0, 0),
+            _ => start
+                .checked_add(1.day())
+                .ok()?
+                .to_datetime(Time::midnight()),
+        };
+        let end = end.to_zoned(zone.clone()).ok()?.timestamp();
+        Some(Window {
+            from,
+            until: Some(end),
+        })
+    }
+
     /// The moment before `now`; None if it lies after it.
     pub(super) fn before(&self, now: Timestamp, zone: &TimeZone) -> Option<Timestamp> {
         let here = now.to_zoned(zone.clone());
@@ -30,6 +79,9 @@ impl Moment {
                 .map(|zoned| zoned.timestamp())
         };
         let moment = match self {
+            Self::Whole(part) => part.before(now, zone),
+            Self::Date(date) => at(date.to_datetime(Time::midnight())),
+            Self::Morning => at(here.date().to_datetime(Time::midnight())),
             Self::Ago(span) => now.checked_sub(*span).ok(),
             Self::Clock(time) => {
                 let today = at(here.date().to_datetime(*time))?;
@@ -73,7 +125,6 @@ pub(super) fn span(tokens: &[QuestionWord]) -> Vec<(usize, SignedDuration)> {
     add(1, unit(word(0)).filter(|_| word(0).len() > 2));
     let count = match word(0) {
         "a" | "an" => Some(1),
-        "few" => None,
         word => number(word),
     };
     let seconds = count.and_then(|count| count.checked_mul(unit(word(1))?));
@@ -122,7 +173,7 @@ pub(super) fn time(tokens: &[QuestionWord]) -> Vec<(usize, Moment)> {
     let named = match word(0) {
         "today" | "midnight" => Some((1, Moment::Day(0))),
         "yesterday" => Some((1, Moment::Day(1))),
-        "this" if word(1) == "morning" => Some((2, Moment::Day(0))),
+        "this" if word(1) == "morning" => Some((2, Moment::Morning)),
         "noon" | "midday" => of_clock("12:00").map(|time| (1, Moment::Clock(time))),
         _ => None,
     };
@@ -135,11 +186,7 @@ pub(super) fn time(tokens: &[QuestionWord]) -> Vec<(usize, Moment)> {
             .filter(|_| text.contains('T'))
             .map(Moment::At)
     };
-    let date = || {
-        text.parse::<Date>()
-            .ok()
-            .map(|date| Moment::At(date.to_datetime(Time::midnight())))
-    };
+    let date = || text.parse::<Date>().ok().map(Moment::Date);
     found.extend(exact.or_else(civil).or_else(date).map(|moment| (1, moment)));
     found
 }
@@ -226,6 +273,32 @@ mod tests {
         assert_eq!(moment("2026-03-01"), "2026-03-01T00:00:00Z");
         assert_eq!(moment("2026-03-01T08:00:00Z"), "2026-03-01T08:00:00Z");
         assert_eq!(moment("2027-01-01"), "", "it lies ahead");
+    }
+
+    #[test]
+    fn a_day_ends_and_what_lies_ahead_is_no_window() {
+        let now: Timestamp = "2026-03-04T15:30:00Z".parse().unwrap();
+        let window = |text: &str| {
+            let (_, moment) = time(&tokens(text)).pop().unwrap();
+            let ends = |window: Window| {
+                let until = window.until.map(|until| until.to_string());
+                (window.from.to_string(), until.unwrap_or_default())
+            };
+            let zone = &TimeZone::UTC;
+            let since = moment.window(now, zone).map(ends);
+            (since, moment.whole().window(now, zone).map(ends))
+        };
+        let both = |since: (&str, &str), all: (&str, &str)| {
+            let owned = |(from, until): (&str, &str)| Some((from.to_owned(), until.to_owned()));
+            (owned(since), owned(all))
+        };
+        let (third, fourth) = ("2026-03-03T00:00:00Z", "2026-03-04T00:00:00Z");
+        assert_eq!(window("yesterday"), both((third, ""), (third, fourth)));
+        assert_eq!(window("2026-03-03"), both((third, ""), (third, fourth)));
+        let noon = "2026-03-04T12:00:00Z";
+        assert_eq!(window("this morning"), both((fourth, ""), (fourth, noon)));
+        assert_eq!(window("today"), both((fourth, ""), (fourth, "")));
+        assert_eq!(window("2026-03-05"), (None, None));
     }
 
     #[test]

@@ -2,8 +2,7 @@
 
 use std::collections::BTreeSet;
 
-use super::kind::KINDS;
-use super::lexicon::PHRASES;
+use super::lexicon::phrases;
 use super::tokens::tokens;
 
 /// Questions of every sort, for help and for what comes nearest.
@@ -72,14 +71,6 @@ pub(super) fn questions(text: &str) -> Vec<String> {
 
 /// The words of all phrases that are long enough to be mistyped.
 pub(super) fn words() -> impl Iterator<Item = &'static str> {
-    let phrases = PHRASES.iter().map(|(pattern, _)| *pattern);
-    let kinds = KINDS.iter().flat_map(|row| row.words.iter().copied());
-    let facts = super::facts::FACTS
-        .iter()
-        .flat_map(|row| row.words.iter().copied());
-    let parts = phrases
-        .chain(kinds)
-        .chain(facts)
-        .flat_map(|pattern| pattern.split([' ', '|', '[', ']']));
+    let parts = phrases().flat_map(|(pattern, _)| pattern.split([' ', '|', '[', ']']));
     parts.filter(|word| word.len() > 3 && !word.starts_with(['{', '-']))
 }

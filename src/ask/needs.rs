@@ -52,6 +52,7 @@ impl Question {
                 | AskedFor::Usage(_)
         );
         takes(selects, !self.conditions.is_empty(), "a condition")?;
+        takes(selects, self.refers.is_some(), "who refers to whom")?;
         let is_named = !self.names.is_empty() || !self.kinds.is_empty();
         match asked {
             AskedFor::Logs if !is_named && self.conditions.is_empty() => Err(Unclear::lacking(
@@ -75,14 +76,9 @@ impl Question {
                 "the question does not say what to count",
                 "how many pods are ready",
             )),
-            AskedFor::Cluster | AskedFor::Help | AskedFor::Changed
-                if !self.names.is_empty() && asked != AskedFor::Changed =>
-            {
-                Err(Unclear::unfitting(
-                    &format!("`{}`", self.names[0].text),
-                    name,
-                ))
-            }
+            AskedFor::Cluster | AskedFor::Help if !self.names.is_empty() => Err(
+                Unclear::unfitting(&format!("`{}`", self.names[0].text), name),
+            ),
             AskedFor::Usage(_)
                 if self.kinds.iter().any(|kind| {
                     !matches!(kind, Pod | Node | Namespace) && !WORKLOADS.contains(kind)
@@ -99,28 +95,22 @@ impl Question {
 
     /// What has to be read for the answer; None: everything, since the question names something without its kind.
     pub(super) fn needs(&self) -> Option<Vec<AskedKind>> {
-        use AskedKind::{DaemonSet, Deployment, EndpointSlice, Job, ReplicaSet, StatefulSet};
+        use AskedKind::{
+            DaemonSet, Deployment, DisruptionBudget, EndpointSlice, Job, NetworkPolicy, ReplicaSet,
+            StatefulSet,
+        };
         let is_wide = self.names.iter().any(|name| name.kind.is_none())
             || matches!(
                 self.asked,
                 AskedFor::Why | AskedFor::Changed | AskedFor::Talks | AskedFor::Describe
             );
         let is_related = !self.names.is_empty() && !self.kinds.is_empty();
-        let judges = self.conditions.iter().any(|condition| {
-            matches!(
-                condition,
-                Condition::Is(AskedState::Trouble | AskedState::Unused)
-            )
-        });
-        if is_wide
-            || is_related
-            || judges
-            || matches!(self.asked, AskedFor::Fact(Fact::UsedBy | Fact::Exposed))
-        {
-            return None;
-        }
+        let mut states = self.conditions.iter().flat_map(Condition::states);
+        let judges = states.any(|state| matches!(state, AskedState::Trouble | AskedState::Unused));
         // A pod is called by its workload.
-        if self.names.iter().any(|name| name.kind == Some(Pod)) {
+        let is_pod = self.names.iter().any(|name| name.kind == Some(Pod));
+        let is_of_users = matches!(self.asked, AskedFor::Fact(Fact::UsedBy | Fact::Exposed));
+        if is_wide || is_related || judges || is_of_users || is_pod {
             return None;
         }
         let mut kinds = self.kinds.clone();
@@ -128,14 +118,10 @@ impl Question {
         for kind in kinds.clone() {
             kinds.extend(match kind {
                 Pod => vec![ReplicaSet, Job],
-                Deployment => vec![Pod, ReplicaSet],
-                StatefulSet | DaemonSet | Job => vec![Pod, ReplicaSet],
+                Deployment | StatefulSet | DaemonSet | Job => vec![Pod, ReplicaSet],
                 CronJob => vec![Pod, Job],
-                ReplicaSet => vec![Pod],
                 Service => vec![Pod, EndpointSlice],
-                AskedKind::DisruptionBudget | AskedKind::NetworkPolicy | Node | Namespace => {
-                    vec![Pod]
-                }
+                ReplicaSet | DisruptionBudget | NetworkPolicy | Node | Namespace => vec![Pod],
                 _ => vec![],
             });
         }
@@ -151,6 +137,20 @@ impl Question {
         kinds.sort();
         kinds.dedup();
         Some(kinds)
+    }
+
+    /// Whether events tell something of the answer.
+    pub(super) fn tells_events(&self) -> bool {
+        let asks = matches!(self.asked, AskedFor::Events | AskedFor::Changed);
+        let is_event = self.names.iter().any(|name| name.kind == Some(Event));
+        asks || is_event || self.kinds.contains(&Event) || self.is_analysed()
+    }
+
+    /// Whether the analysers look at the objects.
+    pub(super) fn is_analysed(&self) -> bool {
+        let mut states = self.conditions.iter().flat_map(Condition::states);
+        matches!(self.asked, AskedFor::Why | AskedFor::Describe)
+            || states.any(|state| state == AskedState::Trouble)
     }
 
     /// Whether the kubelets have to be asked.

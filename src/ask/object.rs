@@ -3,21 +3,20 @@
 use std::collections::BTreeMap;
 
 use jiff::Timestamp;
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::LabelSelector;
+use kube::core::Selector;
+use serde::Deserialize;
 use serde::de::DeserializeOwned;
 use serde_json::Value;
 
 use super::kind::AskedKind;
+pub(super) use crate::release::pods::list as items;
 
 /// An object of a snapshot.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct SeenObject<'a> {
     pub(super) kind: AskedKind,
     pub(super) value: &'a Value,
-}
-
-/// The values of a list; none if there is no list.
-pub(super) fn items(value: &Value) -> impl Iterator<Item = &Value> {
-    value.as_array().into_iter().flatten()
 }
 
 /// A text of a value; empty if there is none. Numbers and booleans are written out.
@@ -76,6 +75,21 @@ impl<'a> SeenObject<'a> {
         }
     }
 
+    /// ``Deployment `api` ``, for a sentence.
+    pub(super) fn called(&self) -> String {
+        format!("{} `{}`", self.kind.name(), self.name())
+    }
+
+    /// Whether both are one object of one snapshot.
+    pub(super) fn same(&self, other: &SeenObject<'_>) -> bool {
+        std::ptr::eq(self.value, other.value)
+    }
+
+    /// What an event says, in one line.
+    pub(super) fn message(&self) -> String {
+        text(&self.value["message"]).replace('\n', " ")
+    }
+
     /// A condition of its status, by type.
     pub(super) fn condition(&self, of: &str) -> Option<&'a Value> {
         items(&self.status()["conditions"]).find(|condition| condition["type"] == of)
@@ -84,6 +98,12 @@ impl<'a> SeenObject<'a> {
     pub(super) fn is(&self, condition: &str) -> bool {
         self.condition(condition)
             .is_some_and(|found| found["status"] == "True")
+    }
+
+    /// The condition with which a Job ended.
+    pub(super) fn end(&self) -> Option<&'a Value> {
+        let end = ["Complete", "Failed"].into_iter().find(|end| self.is(end));
+        self.condition(end?)
     }
 
     /// The owner that controls it: kind and name.
@@ -119,6 +139,12 @@ impl<'a> SeenObject<'a> {
         items(&spec["initContainers"]).chain(items(&spec["containers"]))
     }
 
+    /// The images of its containers.
+    pub(super) fn images(&self) -> String {
+        let images: Vec<_> = self.containers().map(|one| text(&one["image"])).collect();
+        images.join(", ")
+    }
+
     /// The state of the containers of a pod, init containers first.
     pub(super) fn container_statuses(&self) -> impl Iterator<Item = &'a Value> + use<'a> {
         let status = self.status();
@@ -142,28 +168,9 @@ pub(super) fn moment(value: &Value) -> Option<Timestamp> {
     value.as_str()?.parse().ok()
 }
 
-/// Whether a label selector of the API chooses these labels. An empty one chooses everything, none nothing.
-pub(super) fn selects(selector: &Value, labels: &BTreeMap<String, String>) -> bool {
-    if !selector.is_object() {
-        return false;
-    }
-    let exact = texts(&selector["matchLabels"])
-        .iter()
-        .all(|(key, value)| labels.get(key) == Some(value));
-    exact && items(&selector["matchExpressions"]).all(|expression| fits(expression, labels))
-}
-
-fn fits(expression: &Value, labels: &BTreeMap<String, String>) -> bool {
-    let value = labels.get(expression["key"].as_str().unwrap_or_default());
-    let is_among =
-        || value.is_some_and(|value| items(&expression["values"]).any(|one| one == value));
-    match expression["operator"].as_str() {
-        Some("In") => is_among(),
-        Some("NotIn") => !is_among(),
-        Some("Exists") => value.is_some(),
-        Some("DoesNotExist") => value.is_none(),
-        _ => false,
-    }
+/// A label selector of the API. An empty one chooses everything; none, and one that devk does not know, nothing.
+pub(super) fn selector(value: &Value) -> Option<Selector> {
+    LabelSelector::deserialize(value).ok()?.try_into().ok()
 }
 
 /// `app=web,tier=front`, expressions in words.
@@ -187,9 +194,14 @@ pub(super) fn selector_text(selector: &Value) -> String {
 
 #[cfg(test)]
 mod tests {
+    use kube::core::SelectorExt;
     use serde_json::json;
 
     use super::*;
+
+    fn selects(value: &Value, labels: &BTreeMap<String, String>) -> bool {
+        selector(value).is_some_and(|selector| selector.matches(labels))
+    }
 
     #[test]
     fn a_selector_chooses_by_labels_and_expressions() {

@@ -24,11 +24,16 @@ pub(super) enum Slot {
 
 /// How many tokens a pattern takes from the start, and the values; None if it does not fit. The longest fit counts.
 pub(super) fn fit(pattern: &str, tokens: &[QuestionWord]) -> Option<(usize, Vec<Slot>)> {
-    let parts: Vec<_> = pattern.split(' ').collect();
-    longest(&parts, tokens)
+    longest(&parts(pattern), tokens)
 }
 
-fn longest(parts: &[&str], tokens: &[QuestionWord]) -> Option<(usize, Vec<Slot>)> {
+/// The parts of a pattern, for [`longest`].
+pub(super) fn parts(pattern: &str) -> Vec<&str> {
+    pattern.split(' ').collect()
+}
+
+/// As [`fit`], with a pattern that is split already.
+pub(super) fn longest(parts: &[&str], tokens: &[QuestionWord]) -> Option<(usize, Vec<Slot>)> {
     let Some((part, rest)) = parts.split_first() else {
         return Some((0, vec![]));
     };

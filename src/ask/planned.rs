@@ -2,13 +2,13 @@
 
 use serde::Serialize;
 
-use super::kind::AskedKind::{CronJob, DaemonSet, Deployment, StatefulSet};
-use super::kind::{AskedKind, KINDS};
+use super::kind::AskedKind::{self, CronJob, DaemonSet, Deployment, Service, StatefulSet};
 use super::object::SeenObject;
 use super::question::{AskedFor, AskedScope, Cut, NameAsked, Question};
 use super::request::ChangeRequest;
 use super::snapshot::ClusterSnapshot;
 use super::unclear::Unclear;
+use super::wish::Making;
 use crate::change::kind::ObjectKind;
 use crate::change::plan::{ChangeAction, ChangePlan, ChangeStep, ObjectName};
 
@@ -22,17 +22,24 @@ pub struct PlannedRequest {
 }
 
 impl ChangeRequest {
+    /// Where its objects are.
+    pub(super) fn scope(&self) -> AskedScope {
+        let namespace = self.namespace.clone();
+        namespace.map_or(AskedScope::Project, AskedScope::Namespace)
+    }
+
     /// The plan, with every name resolved to one object.
     ///
     /// # Errors
     /// Words that were not understood; names that mean nothing, or several objects.
     pub(super) fn planned(self, snapshot: &ClusterSnapshot) -> Result<PlannedRequest, Unclear> {
-        let Some(action) = self.action else {
+        let scope = self.scope();
+        if self.action.is_none() && self.making.is_none() {
             return Ok(PlannedRequest {
                 verb: self.verb,
                 plan: None,
             });
-        };
+        }
         if !self.unknown.is_empty() {
             return Err(Unclear::words(&self.unknown, &[], &[]));
         }
@@ -47,27 +54,41 @@ impl ChangeRequest {
             asked: AskedFor::Describe,
             kinds: vec![],
             names: self.names.clone(),
-            scope: self
-                .namespace
-                .map_or(AskedScope::Project, AskedScope::Namespace),
+            scope,
+            refers: None,
             conditions: vec![],
             cut: Cut::default(),
             any: false,
             wants_yes: false,
         };
         question.place_is_there(&snapshot.namespaces())?;
+        let project = &snapshot.project.namespace;
+        let namespace = self.namespace.as_ref().unwrap_or(project);
         // A name that one object has may be that of another one, too.
-        let kinds = kinds_of(&action);
+        let kinds = self.kinds();
         let mut unread = snapshot.unread.iter();
         if let Some((_, why)) = unread.find(|(kind, _)| kinds.contains(kind)) {
             return Err(Unclear::unread(why));
         }
         let mut steps = vec![];
         for name in &self.names {
-            let object = one(&question, name, &action, snapshot)?;
+            let object = || one(&question, name, self.verb_of_plan(), &kinds, snapshot);
+            let (object, action) = match (&self.making, &self.action) {
+                (Some(Making::Pod(create)), _) => {
+                    let pod = ObjectName {
+                        kind: ObjectKind::Pod,
+                        namespace: Some(namespace.clone()),
+                        name: name.text.clone(),
+                    };
+                    (pod, ChangeAction::Create(create.clone()))
+                }
+                (Some(Making::Autoscaler(bounds)), _) => bounds.of(&object()?),
+                (None, Some(action)) => (object()?, action.clone()),
+                (None, None) => return Err(Unclear::empty()),
+            };
             steps.push(ChangeStep {
                 object,
-                action: action.clone(),
+                action,
                 reason: None,
             });
         }
@@ -78,23 +99,37 @@ impl ChangeRequest {
     }
 }
 
-/// The kinds that such a change is made to; of a name without a kind only these are meant. What is deleted is named with its
-/// kind, unless only one object has the name.
-fn kinds_of(action: &ChangeAction) -> Vec<AskedKind> {
-    match action {
-        ChangeAction::Scale(_) => vec![Deployment, StatefulSet],
-        ChangeAction::SetImage(_) => vec![Deployment, StatefulSet, DaemonSet, CronJob],
-        ChangeAction::Restart(_) | ChangeAction::RollBack(_) => {
-            vec![Deployment, StatefulSet, DaemonSet]
+impl ChangeRequest {
+    /// The kinds that such a change is made to; of a name without a kind only these are meant. What is deleted is named with
+    /// its kind, unless only one object has the name.
+    fn kinds(&self) -> Vec<AskedKind> {
+        match &self.action {
+            None | Some(ChangeAction::Scale(_)) => vec![Deployment, StatefulSet],
+            Some(ChangeAction::SetImage(_)) => vec![Deployment, StatefulSet, DaemonSet, CronJob],
+            Some(ChangeAction::Patch(_)) => vec![Service],
+            Some(
+                ChangeAction::Restart(_)
+                | ChangeAction::RollBack(_)
+                | ChangeAction::SetEnv(_)
+                | ChangeAction::SetResources(_),
+            ) => vec![Deployment, StatefulSet, DaemonSet],
+            _ => AskedKind::all().collect(),
         }
-        _ => KINDS.iter().map(|row| row.kind()).collect(),
+    }
+
+    fn verb_of_plan(&self) -> &str {
+        match &self.action {
+            Some(action) => action.verb(),
+            None => &self.verb,
+        }
     }
 }
 
 fn one(
     question: &Question,
     name: &NameAsked,
-    action: &ChangeAction,
+    verb: &str,
+    kinds: &[AskedKind],
     snapshot: &ClusterSnapshot,
 ) -> Result<ObjectName, Unclear> {
     let Some(meant) = question.resolve(name, snapshot)? else {
@@ -104,7 +139,6 @@ fn one(
         };
         return Err(only.meant(snapshot).err().unwrap_or_else(Unclear::empty));
     };
-    let kinds = kinds_of(action);
     let fitting: Vec<SeenObject<'_>> = meant
         .objects
         .iter()
@@ -113,7 +147,7 @@ fn one(
         .collect();
     match &fitting[..] {
         [] => Err(Unclear::unfitting(
-            &format!("`{}`", action.verb()),
+            &format!("`{verb}`"),
             &meant
                 .first()
                 .map_or_else(|| meant.name.clone(), |seen| seen.title()),
@@ -130,11 +164,7 @@ fn one(
 }
 
 fn object(seen: SeenObject<'_>) -> Result<ObjectName, Unclear> {
-    let kind = ObjectKind::ALL
-        .iter()
-        .find(|kind| kind.name() == seen.kind.name());
-    let kind = kind
-        .copied()
+    let kind = ObjectKind::named(seen.kind.name())
         .ok_or_else(|| Unclear::unfitting("a change", seen.kind.several()))?;
     let namespace = Some(seen.namespace())
         .filter(|namespace| !namespace.is_empty())

@@ -93,6 +93,17 @@ pub(super) enum Condition {
     /// In thousandths of a core.
     CpuOver(f64),
     ReplicasOver(i64),
+    /// One of them is enough.
+    Either(Vec<Condition>),
+}
+
+/// How the objects of the kinds and those of the names are connected, if neither belongs to the other.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Referring {
+    /// `deployments that use redis`: the kinds refer to the names.
+    To,
+    /// `services that api uses`: the names refer to the kinds.
+    From,
 }
 
 /// A state that has a name.
@@ -118,9 +129,7 @@ pub(super) enum AskedState {
     Unbound,
     ScaledToZero,
     WithoutEndpoints,
-    WithoutLimits,
-    WithoutRequests,
-    WithoutProbes,
+    Lacks(Lacking),
     LatestTag,
     HighMemory,
     HighCpu,
@@ -132,6 +141,24 @@ pub(super) enum AskedState {
     Default,
     Trouble,
     Unreachable,
+}
+
+/// What a container's spec does not have.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Lacking {
+    Limits,
+    MemoryLimit,
+    CpuLimit,
+    Requests,
+    MemoryRequest,
+    CpuRequest,
+    /// Neither of the two.
+    LimitsAndRequests,
+    /// Neither readiness nor liveness probe.
+    Probes,
+    ReadinessProbe,
+    LivenessProbe,
+    StartupProbe,
 }
 
 /// Where to look.
@@ -173,10 +200,44 @@ pub(super) struct Question {
     pub(super) kinds: Vec<AskedKind>,
     pub(super) names: Vec<NameAsked>,
     pub(super) scope: AskedScope,
+    /// The names are those of what the kinds refer to, or the other way round; None: the kinds belong to the names.
+    pub(super) refers: Option<Referring>,
     pub(super) conditions: Vec<Condition>,
     pub(super) cut: Cut,
     /// A yes is owed if one object fits; else all have to.
     pub(super) any: bool,
     /// It begins as yes-or-no questions do.
     pub(super) wants_yes: bool,
+}
+
+impl Question {
+    /// Whether the objects are found by their kinds: no names are given, or names of others.
+    pub(super) fn is_of_kinds(&self) -> bool {
+        self.names.is_empty() || self.refers.is_some()
+    }
+
+    /// The times that it names.
+    pub(super) fn moments(&self) -> Vec<&Moment> {
+        let of_conditions = self.conditions.iter().flat_map(Condition::moments);
+        self.cut.since.iter().chain(of_conditions).collect()
+    }
+}
+
+impl Condition {
+    fn moments(&self) -> Vec<&Moment> {
+        match self {
+            Self::Since(moment) | Self::EndedSince(moment) => vec![moment],
+            Self::Either(several) => several.iter().flat_map(Self::moments).collect(),
+            _ => vec![],
+        }
+    }
+
+    /// The states in it, those of its alternatives too.
+    pub(super) fn states(&self) -> Vec<AskedState> {
+        match self {
+            Self::Is(state) => vec![*state],
+            Self::Either(several) => several.iter().flat_map(Self::states).collect(),
+            _ => vec![],
+        }
+    }
 }

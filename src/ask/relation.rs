@@ -1,13 +1,15 @@
 //! Objects of one kind that belong to others: the pods of a Deployment, the Services in front of it, the ConfigMaps that it
 //! uses, the ingresses that lead to it.
 
+use kube::core::SelectorExt;
+
 use super::facts::{backends, users_of, uses};
 use super::kind::AskedKind::{
     self, Autoscaler, Claim, ConfigMap, CronJob, DaemonSet, Deployment, DisruptionBudget,
     EndpointSlice, Ingress, Job, LimitRange, Namespace, NetworkPolicy, Node, Pod, Quota,
     ReplicaSet, Secret, Service, ServiceAccount, StatefulSet, StorageClass, Volume,
 };
-use super::object::{SeenObject, items, text};
+use super::object::{SeenObject, items, selector, text};
 use super::resolve::Meant;
 use super::snapshot::ClusterSnapshot;
 
@@ -27,11 +29,7 @@ pub(super) fn related<'a>(
         return Some(own);
     }
     let first = meant.first()?;
-    let here = || {
-        snapshot
-            .all(kind)
-            .filter(move |seen| seen.namespace() == first.namespace())
-    };
+    let here = || snapshot.here(kind, first.namespace());
     let has = |kinds: &[AskedKind]| meant.objects.iter().any(|seen| kinds.contains(&seen.kind));
     let users = || {
         meant
@@ -52,10 +50,7 @@ pub(super) fn related<'a>(
             meant.pods(snapshot)
         }
     };
-    let is_any = |pods: &[SeenObject<'_>], of: SeenObject<'_>| {
-        pods.iter()
-            .any(|pod| pod.name() == of.name() && pod.namespace() == of.namespace())
-    };
+    let is_any = |pods: &[SeenObject<'_>], of: SeenObject<'_>| pods.iter().any(|pod| pod.same(&of));
     let has_pods = meant.objects.iter().any(|seen| seen.kind.has_pods());
     Some(match kind {
         Pod => pods(),
@@ -70,10 +65,7 @@ pub(super) fn related<'a>(
             .filter(|user| user.kind == kind)
             .collect(),
         Deployment | StatefulSet | DaemonSet | ReplicaSet if has(&[Autoscaler]) => {
-            let target = &first.spec()["scaleTargetRef"];
-            here()
-                .filter(|one| target["kind"] == kind.name() && target["name"] == one.name())
-                .collect()
+            here().filter(|one| scales(first, *one)).collect()
         }
         Deployment | StatefulSet | DaemonSet | Job | CronJob | ReplicaSet => {
             let pods = pods();
@@ -112,13 +104,8 @@ pub(super) fn related<'a>(
         }
         ConfigMap | Secret | Claim | ServiceAccount if has_pods => used(kind, meant, snapshot),
         Autoscaler if has_pods => {
-            let is_target = |hpa: &SeenObject<'_>| {
-                let target = &hpa.spec()["scaleTargetRef"];
-                meant
-                    .objects
-                    .iter()
-                    .any(|seen| target["kind"] == seen.kind.name() && target["name"] == seen.name())
-            };
+            let is_target =
+                |hpa: &SeenObject<'_>| meant.objects.iter().any(|seen| scales(*hpa, *seen));
             here().filter(is_target).collect()
         }
         DisruptionBudget | NetworkPolicy if has_pods || has(&[Service]) => {
@@ -137,16 +124,7 @@ pub(super) fn related<'a>(
                 .filter(|node| nodes.iter().any(|name| name == node.name()))
                 .collect()
         }
-        EndpointSlice if has(&[Service]) => {
-            let of = |slice: &SeenObject<'_>| {
-                slice
-                    .labels()
-                    .get("kubernetes.io/service-name")
-                    .map(String::as_str)
-                    == Some(first.name())
-            };
-            here().filter(of).collect()
-        }
+        EndpointSlice if has(&[Service]) => snapshot.slices_of(first).collect(),
         Volume | StorageClass if has(&[Claim]) => {
             let key = if kind == Volume {
                 "volumeName"
@@ -219,11 +197,33 @@ pub(super) fn policies_of<'a>(
     pod: SeenObject<'_>,
     snapshot: &'a ClusterSnapshot,
 ) -> Vec<SeenObject<'a>> {
+    let labels = pod.labels();
     let chooses = |policy: &SeenObject<'_>| {
-        policy.namespace() == pod.namespace()
-            && super::object::selects(&policy.spec()["podSelector"], &pod.labels())
+        selector(&policy.spec()["podSelector"]).is_some_and(|selector| selector.matches(&labels))
     };
-    snapshot.all(NetworkPolicy).filter(chooses).collect()
+    let here = snapshot.here(NetworkPolicy, pod.namespace());
+    here.filter(chooses).collect()
+}
+
+/// Whether an HPA scales an object of its namespace.
+fn scales(hpa: SeenObject<'_>, seen: SeenObject<'_>) -> bool {
+    let target = &hpa.spec()["scaleTargetRef"];
+    target["kind"] == seen.kind.name() && target["name"] == seen.name()
+}
+
+/// The ingresses that lead to a Service, with the host and path of each of its rules that does.
+pub(super) fn routes_to<'a>(
+    service: SeenObject<'_>,
+    snapshot: &'a ClusterSnapshot,
+) -> Vec<(SeenObject<'a>, String)> {
+    let mut routes = vec![];
+    for ingress in snapshot.here(Ingress, service.namespace()) {
+        let own = backends(ingress)
+            .into_iter()
+            .filter(|(_, _, to)| to["name"] == service.name());
+        routes.extend(own.map(|(host, path, _)| (ingress, format!("{host}{path}"))));
+    }
+    routes
 }
 
 /// Whether a policy limits what comes in.

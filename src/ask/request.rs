@@ -5,9 +5,10 @@
 
 use super::kind::AskedKind;
 use super::lexicon::{Meaning, meaning};
-use super::pattern::{fit, number};
+use super::pattern::{Slot, fit, number};
 use super::question::NameAsked;
 use super::tokens::{QuestionWord, tokens};
+use super::wish::{Making, WishValues};
 use crate::change::plan::{ChangeAction, Delete, ReplicaCount, Restart, RollBack, Scale, SetImage};
 
 /// A change that somebody asks for: what is to be done, and with which objects.
@@ -17,6 +18,8 @@ pub struct ChangeRequest {
     pub(super) verb: String,
     /// None for a change that devk knows as one and does not plan.
     pub(super) action: Option<ChangeAction>,
+    /// An object that is to be made.
+    pub(super) making: Option<Making>,
     pub(super) names: Vec<NameAsked>,
     pub(super) namespace: Option<String>,
     /// Words that were not understood: then nothing of it is planned.
@@ -35,6 +38,14 @@ const POLITE: &[&str] = &[
     "go ahead and",
 ];
 
+/// Where the objects are.
+const PLACES: &[&str] = &[
+    "in|from namespace {word}",
+    "namespace {word}",
+    "-n {word}",
+    "in [the] {word} namespace",
+];
+
 /// Verbs of which devk makes plans.
 const PLANNED: &[(&str, Planned)] = &[
     ("scale [up|down|out|in]", Planned::Scale),
@@ -50,6 +61,21 @@ const PLANNED: &[(&str, Planned)] = &[
     ("rollout undo", Planned::RollBack),
     ("set|change|update [the] image [of|for]", Planned::SetImage),
     ("delete|remove|destroy|drop", Planned::Delete),
+    ("set|add {label}", Planned::SetEnv),
+    (
+        "set|add [the] env|environment|variable|variables [variable|variables|var|vars] [of|for|in|on]",
+        Planned::SetEnv,
+    ),
+    (
+        "set|change|update|raise|lower|increase|decrease|reduce [the] memory|ram|cpu limit|limits|request|requests",
+        Planned::SetResources,
+    ),
+    (
+        "switch|point [the] [traffic] [of|from|for]",
+        Planned::Select,
+    ),
+    ("autoscale", Planned::Autoscale),
+    ("create|run|start|make [a|the] [new] pod", Planned::MakePod),
 ];
 
 #[derive(Debug, Clone, Copy)]
@@ -59,88 +85,24 @@ enum Planned {
     RollBack,
     SetImage,
     Delete,
+    SetEnv,
+    SetResources,
+    /// Which pods a Service chooses.
+    Select,
+    Autoscale,
+    MakePod,
 }
 
 /// Verbs that change something, and of which devk makes no plan from words.
+#[rustfmt::skip]
 const OTHERS: &[&str] = &[
-    "abort",
-    "add",
-    "annotate",
-    "apply",
-    "approve",
-    "attach",
-    "autoscale",
-    "bump",
-    "cancel",
-    "change",
-    "clean",
-    "clear",
-    "copy",
-    "cordon",
-    "create",
-    "decrease",
-    "deploy",
-    "destroy",
-    "detach",
-    "disable",
-    "double",
-    "downgrade",
-    "drain",
-    "edit",
-    "enable",
-    "evict",
-    "exec",
-    "execute",
-    "expose",
-    "fix",
-    "force",
-    "grant",
-    "grow",
-    "halve",
-    "increase",
-    "install",
-    "kill",
-    "label",
-    "make",
-    "migrate",
-    "move",
-    "patch",
-    "pause",
-    "purge",
-    "push",
-    "put",
-    "raise",
-    "reboot",
-    "recreate",
-    "reduce",
-    "rename",
-    "repair",
-    "replace",
-    "reset",
-    "resume",
-    "revoke",
-    "rollout",
-    "rotate",
-    "run",
-    "set",
-    "shrink",
-    "shutdown",
-    "start",
-    "stop",
-    "suspend",
-    "switch",
-    "taint",
-    "terminate",
-    "trigger",
-    "turn",
-    "uncordon",
-    "uninstall",
-    "unpause",
-    "unset",
-    "update",
-    "upgrade",
-    "wipe",
-    "write",
+    "abort", "add", "annotate", "apply", "approve", "attach", "autoscale", "bump", "cancel", "change", "clean",
+    "clear", "copy", "cordon", "create", "decrease", "deploy", "destroy", "detach", "disable", "double", "downgrade",
+    "drain", "edit", "enable", "evict", "exec", "execute", "expose", "fix", "force", "grant", "grow", "halve",
+    "increase", "install", "kill", "label", "make", "migrate", "move", "patch", "pause", "purge", "push", "put",
+    "raise", "reboot", "recreate", "reduce", "rename", "repair", "replace", "reset", "resume", "revoke", "rollout",
+    "rotate", "run", "set", "shrink", "shutdown", "start", "stop", "suspend", "switch", "taint", "terminate",
+    "trigger", "turn", "uncordon", "uninstall", "unpause", "unset", "update", "upgrade", "wipe", "write",
 ];
 
 /// Words after which a verb is told, not asked about: `should i restart`, `and delete`.
@@ -172,10 +134,18 @@ impl ChangeRequest {
         // `restart count of api`, `update strategy`: the phrase asks.
         let asks = meaning(rest)
             .is_some_and(|(long, meaning, _)| long > count && meaning != Meaning::Filler);
+        // Values that the verb begins with are read as all others.
+        let values = match planned {
+            Some((_, Planned::SetResources)) => 1,
+            _ => rest[..count]
+                .iter()
+                .position(QuestionWord::is_label)
+                .unwrap_or(count),
+        };
         (!asks).then(|| {
             Self::read(
-                &rest[..count],
-                &rest[count..],
+                &rest[..values],
+                &rest[values..],
                 planned.map(|(_, planned)| planned),
             )
         })
@@ -190,9 +160,11 @@ impl ChangeRequest {
         };
         reading.read(rest, planned);
         let action = planned.and_then(|planned| reading.action(planned));
+        let making = planned.and_then(|planned| reading.making(planned));
         Self {
             verb: verb.join(" "),
             action,
+            making,
             names: reading.names,
             namespace: reading.namespace,
             unknown: reading.unknown,
@@ -223,6 +195,7 @@ struct Reading {
     count: Option<ReplicaCount>,
     image: Option<String>,
     revision: Option<u64>,
+    values: WishValues,
     unknown: Vec<String>,
 }
 
@@ -234,20 +207,13 @@ impl Reading {
             let here = &rest[at..];
             let word = here[0].lower.as_str();
             let next = here.get(1);
-            let step = |pattern: &str| fit(pattern, here).map(|(count, _)| count);
-            if let Some(count) = step("in|from namespace {word}")
-                .or_else(|| step("namespace {word}"))
-                .or_else(|| step("-n {word}"))
-            {
-                self.place(&here[count - 1]);
+            if let Some((count, name)) = place(here) {
+                self.place(name);
                 at += count;
-            } else if let Some(count) = step("in [the] {word} namespace") {
-                self.place(&here[count - 2]);
-                at += count;
-            } else if word == "to"
-                && let Some(count) = step("to revision {number}")
-            {
+            } else if let Some((count, _)) = fit("to revision {number}", here) {
                 self.back_to(&here[count - 1]);
+                at += count;
+            } else if let Some(count) = self.values.take(here).filter(|_| takes_values(planned)) {
                 at += count;
             } else if let (true, Some(next)) = (matches!(word, "to" | "by" | "="), next) {
                 self.value(word, next, planned);
@@ -268,10 +234,10 @@ impl Reading {
     }
 
     /// One namespace is for all names.
-    fn place(&mut self, token: &QuestionWord) {
+    fn place(&mut self, name: String) {
         match &self.namespace {
-            Some(other) if *other != token.text => self.unknown.push(token.text.clone()),
-            _ => self.namespace = Some(token.text.clone()),
+            Some(other) if *other != name => self.unknown.push(name),
+            _ => self.namespace = Some(name),
         }
     }
 
@@ -284,12 +250,10 @@ impl Reading {
     }
 
     fn name(&mut self, token: &QuestionWord, kind: Option<AskedKind>) {
-        let slash = token.text.split_once('/').filter(|_| !token.is_quoted);
-        let with_kind =
-            slash.and_then(|(kind, name)| Some((AskedKind::called(&kind.to_lowercase())?, name)));
-        let (kind, text) = with_kind.map_or((kind, token.text.as_str()), |(kind, name)| {
-            (Some(kind), name)
-        });
+        let (kind, text) = match token.with_kind() {
+            Some((kind, name)) => (Some(kind), name),
+            None => (kind, token.text.as_str()),
+        };
         self.names.push(NameAsked {
             kind,
             text: text.to_owned(),
@@ -318,6 +282,8 @@ impl Reading {
                 }
             }
             Some(Planned::SetImage) => self.image = Some(token.text.clone()),
+            Some(Planned::SetResources) if self.values.amount(&token.text) => {}
+            Some(Planned::Select) if self.values.take(std::slice::from_ref(token)).is_some() => {}
             _ => self.unknown.push(token.text.clone()),
         }
     }
@@ -338,7 +304,37 @@ impl Reading {
                 })
             }),
             Planned::Delete => Some(ChangeAction::Delete(Delete {})),
+            Planned::SetEnv => self.values.env(),
+            Planned::SetResources => self.values.resources(),
+            Planned::Select => self.values.selector(),
+            Planned::Autoscale | Planned::MakePod => None,
         }
+    }
+
+    fn making(&self, planned: Planned) -> Option<Making> {
+        match (planned, &self.names[..]) {
+            (Planned::Autoscale, _) => self.values.autoscaler(),
+            (Planned::MakePod, [name]) => self.values.pod(&name.text),
+            _ => None,
+        }
+    }
+}
+
+/// Whether the verb has values of other forms than `to 3`.
+fn takes_values(planned: Option<Planned>) -> bool {
+    use Planned::{Autoscale, MakePod, Select, SetEnv, SetResources};
+    matches!(
+        planned,
+        Some(Autoscale | MakePod | Select | SetEnv | SetResources)
+    )
+}
+
+/// How many of the first words name a namespace, and its name.
+fn place(words: &[QuestionWord]) -> Option<(usize, String)> {
+    let (count, slots) = PLACES.iter().find_map(|pattern| fit(pattern, words))?;
+    match slots.into_iter().next() {
+        Some(Slot::Word(name)) => Some((count, name)),
+        _ => None,
     }
 }
 
@@ -347,6 +343,10 @@ fn is_filler(word: &str, planned: Option<Planned>) -> bool {
     let of_verb: &[&str] = match planned {
         Some(Planned::Scale) => &["replicas", "replica", "instances", "pods"],
         Some(Planned::SetImage) => &["version"],
+        Some(Planned::SetEnv | Planned::SetResources) => &["in", "on"],
+        Some(Planned::Select) => &["traffic"],
+        Some(Planned::MakePod) => &["with", "using", "from", "a", "new"],
+        Some(Planned::Autoscale) => &["with"],
         _ => &[],
     };
     let fillers = [
@@ -414,6 +414,73 @@ mod tests {
                 .as_deref(),
             Some("shop")
         );
+    }
+
+    #[test]
+    fn values_are_those_of_the_verb() {
+        let shown = |text: &str| {
+            let request = ChangeRequest::of(text).unwrap();
+            assert!(request.unknown.is_empty(), "{text}: {:?}", request.unknown);
+            let action = request
+                .action
+                .map(|action| serde_json::to_value(action).unwrap());
+            (action.unwrap_or_default(), request.names[0].text.clone())
+        };
+        let env = serde_json::json!({"verb": "set-env", "set": {"URL": "http://q:80", "A": "1"}});
+        for text in [
+            "set env of worker URL=http://q:80 A=1",
+            "set URL=http://q:80 and A=1 on worker",
+            "please add the variables URL=http://q:80, A=1 in the worker deployment",
+        ] {
+            assert_eq!(shown(text), (env.clone(), "worker".to_owned()), "{text}");
+        }
+        let resources = serde_json::json!({"verb": "set-resources",
+            "limits": {"memory": "128Mi"}, "requests": {"cpu": "50m"}});
+        for text in [
+            "set memory limit of web to 128Mi and the cpu request to 50m",
+            "reduce the cpu request 50m and the memory limit 128Mi of web",
+        ] {
+            assert_eq!(shown(text), (resources.clone(), "web".to_owned()), "{text}");
+        }
+        let selector = serde_json::json!({"verb": "patch",
+            "patch": {"spec": {"selector": {"version": "green"}}}});
+        for text in [
+            "switch service shop to version=green",
+            "point the traffic of the shop service to version=green",
+        ] {
+            assert_eq!(shown(text), (selector.clone(), "shop".to_owned()), "{text}");
+        }
+        for (text, values) in [
+            ("autoscale web from 1 to 3 replicas at 50% cpu", true),
+            ("autoscale web between 2 and 5 pods at 80%", true),
+            ("autoscale web to 3", false),
+            ("autoscale web from 1 to 3", false),
+            ("create pod cache with image redis:7", true),
+            (
+                "run a pod called cache using image redis:7 with memory limit 64Mi and cpu limit 100m",
+                true,
+            ),
+            ("create a pod cache", false),
+            ("create pod cache with image a:1 and image b:1", false),
+            ("create pod cats and dogs with image redis:7", false),
+        ] {
+            let request = ChangeRequest::of(text).unwrap();
+            assert_eq!(
+                request.making.is_some() && request.unknown.is_empty(),
+                values,
+                "{text}"
+            );
+        }
+        for text in [
+            "set memory limit of web to much",
+            "set A=1 and A=2 on web",
+            "set env of web",
+            "switch web to green",
+        ] {
+            let request = ChangeRequest::of(text).unwrap();
+            let is_whole = request.unknown.is_empty() && request.names.len() == 1;
+            assert!(request.action.is_none() || !is_whole, "{text}: {request:?}");
+        }
     }
 
     #[test]

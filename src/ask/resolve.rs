@@ -3,7 +3,7 @@
 
 use std::collections::BTreeSet;
 
-use super::kind::{AskedKind, KINDS};
+use super::kind::AskedKind;
 use super::object::SeenObject;
 use super::question::{AskedScope, NameAsked, Question};
 use super::snapshot::ClusterSnapshot;
@@ -102,9 +102,31 @@ impl Question {
         }
     }
 
+    /// A name without a kind means a Namespace only if it means nothing else here: others' namespaces may have any name.
+    ///
     /// # Errors
     /// Several objects fit.
     pub(super) fn resolve<'a>(
+        &self,
+        name: &NameAsked,
+        snapshot: &'a ClusterSnapshot,
+    ) -> Result<Option<Meant<'a>>, Unclear> {
+        let found = self.resolve_object(name, snapshot)?;
+        let namespace = || snapshot.find(AskedKind::Namespace, "", &name.text);
+        Ok(found.or_else(|| {
+            let namespace = namespace().filter(|_| name.kind.is_none())?;
+            Some(Meant {
+                name: name.text.clone(),
+                objects: vec![namespace],
+            })
+        }))
+    }
+
+    /// The same, but for Namespaces whose kind is not said.
+    ///
+    /// # Errors
+    /// As [`Self::resolve`].
+    pub(super) fn resolve_object<'a>(
         &self,
         name: &NameAsked,
         snapshot: &'a ClusterSnapshot,
@@ -175,10 +197,8 @@ impl Question {
     ) -> Vec<SeenObject<'a>> {
         let kinds: Vec<_> = match kind {
             Some(kind) => vec![kind],
-            None => KINDS
-                .iter()
-                .map(|row| row.kind())
-                .filter(|kind| !matches!(kind, AskedKind::Event | AskedKind::EndpointSlice))
+            None => AskedKind::nameable()
+                .filter(|kind| *kind != AskedKind::Namespace)
                 .collect(),
         };
         kinds
@@ -229,7 +249,8 @@ impl Question {
 
     fn no_words(&self, names: &[&NameAsked], snapshot: &ClusterSnapshot) -> Unclear {
         let unknown: Vec<_> = names.iter().map(|name| name.text.clone()).collect();
-        let all = self.nameable(None, snapshot);
+        let mut all = self.nameable(None, snapshot);
+        all.extend(snapshot.all(AskedKind::Namespace));
         let ends = all
             .iter()
             .filter_map(|seen| seen.name().rsplit_once('-'))

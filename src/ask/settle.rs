@@ -2,13 +2,12 @@
 //! said has a place in it. What has none makes the question unclear, for it would be left out of the answer silently.
 
 use super::draft::QuestionDraft;
-use super::kind::AskedKind::{
-    self, Claim, ConfigMap, CronJob, Node, Pod, Secret, Service, StorageClass,
-};
+use super::facts::FactRow;
+use super::kind::AskedKind::{Claim, ConfigMap, CronJob, Node, Pod, Secret, Service, StorageClass};
 use super::kind::WORKLOADS;
 use super::lexicon::Verb;
 use super::question::{
-    AskedFor, AskedScope, AskedState, Condition, Fact, Measured, NameAsked, Question,
+    AskedFor, AskedScope, AskedState, Condition, Fact, Measured, NameAsked, Question, Referring,
 };
 use super::unclear::Unclear;
 
@@ -20,6 +19,13 @@ impl QuestionDraft {
     pub(super) fn settle(mut self, text: &str, namespaces: &[String]) -> Result<Question, Unclear> {
         self.places(namespaces)?;
         let verb = self.verb()?;
+        let verb = self.uses(verb)?;
+        let refers = self.referring();
+        // `which deployments talk to redis` asks for Deployments.
+        let verb = verb.filter(|verb| *verb != Verb::Talks || refers.is_none());
+        if refers.is_some() {
+            self.facts.retain(|fact| *fact != Fact::UsedBy);
+        }
         if self.kinds.len() > 1 && !self.unjoined.is_empty() {
             let kinds = self
                 .kinds
@@ -30,14 +36,21 @@ impl QuestionDraft {
         }
         self.rewrite(verb);
         let asked = self.asked(verb)?;
+        self.namespace_itself(asked);
         self.default_kinds(asked);
         self.place_time(asked)?;
+        let is_of_nodes = matches!(asked, AskedFor::Usage(_)) && self.kinds == [Node];
+        if is_of_nodes && self.names.is_empty() && self.scope.is_none() {
+            // Of a node all pods use something.
+            self.scope = Some(AskedScope::Everywhere);
+        }
         let question = Question {
             text: text.to_owned(),
             asked,
             kinds: self.kinds,
             names: self.names,
             scope: self.scope.unwrap_or(AskedScope::Project),
+            refers,
             conditions: self.conditions,
             cut: self.cut,
             any: self.any,
@@ -57,13 +70,42 @@ impl QuestionDraft {
                 });
                 continue;
             }
-            let scope = AskedScope::Namespace(place);
-            match &self.scope {
-                Some(other) if *other != scope => return Err(Unclear::twice("namespaces")),
-                _ => self.scope = Some(scope),
-            }
+            self.scope(AskedScope::Namespace(place))?;
         }
         Ok(())
+    }
+
+    /// `what does api talk to`, `dependencies of api`: the Services that it names are asked for.
+    fn uses(&mut self, verb: Option<Verb>) -> Result<Option<Verb>, Unclear> {
+        let is_of_first = verb == Some(Verb::Talks) && self.talks_behind > 0;
+        if verb != Some(Verb::Uses) && !is_of_first || !self.kinds.is_empty() {
+            return Ok(verb);
+        }
+        if is_of_first && self.names.len() > 1 {
+            return Err(Unclear::lacking(
+                "devk does not know who talks to whom between two objects",
+                &format!("which services does {} use", self.names[0].text),
+            ));
+        }
+        if self.names.is_empty() {
+            return Err(Unclear::lacking(
+                "the question does not say of what",
+                "dependencies of api",
+            ));
+        }
+        self.kinds.push(Service);
+        self.refers_behind = Some(1);
+        Ok(None)
+    }
+
+    /// Whether the kinds refer to the names, or the other way round: which of the two stands before the verb.
+    fn referring(&self) -> Option<Referring> {
+        let names_before = self.refers_behind?;
+        match (names_before, self.names.len()) {
+            (_, 0) => None,
+            (0, _) if !self.is_passive => Some(Referring::To),
+            _ => Some(Referring::From),
+        }
     }
 
     /// The one verb that counts.
@@ -203,7 +245,10 @@ impl QuestionDraft {
         }
         Ok(match verb {
             Some(Verb::Count) => AskedFor::Count,
-            Some(Verb::Describe) if self.names.is_empty() && !self.kinds.is_empty() => {
+            Some(Verb::Describe)
+                if !self.kinds.is_empty()
+                    && (self.names.is_empty() || self.refers_behind.is_some()) =>
+            {
                 AskedFor::List
             }
             Some(Verb::Describe) => AskedFor::Describe,
@@ -216,7 +261,7 @@ impl QuestionDraft {
             Some(Verb::Usage(measured)) => AskedFor::Usage(measured),
             Some(Verb::Why | Verb::Fine | Verb::Problems) => AskedFor::Why,
             Some(Verb::Changed) => AskedFor::Changed,
-            Some(Verb::Talks) => AskedFor::Talks,
+            Some(Verb::Talks | Verb::Uses) => AskedFor::Talks,
             Some(Verb::Cluster) => AskedFor::Cluster,
             Some(Verb::Help) => AskedFor::Help,
             None => self.without_verb()?,
@@ -292,8 +337,8 @@ impl QuestionDraft {
                     vec![Pod]
                 }
             }),
-            AskedFor::Fact(fact) => super::facts::FactRow::of(fact)
-                .map(|row| default_of(row.kinds))
+            AskedFor::Fact(fact) => FactRow::of(fact)
+                .map(FactRow::default_kinds)
                 .unwrap_or_default(),
             _ => vec![],
         };
@@ -341,20 +386,6 @@ impl QuestionDraft {
     }
 }
 
-/// Of what has a fact, that which a question without a name is about.
-fn default_of(kinds: &[AskedKind]) -> Vec<AskedKind> {
-    let workloads: Vec<_> = WORKLOADS
-        .iter()
-        .filter(|kind| kinds.contains(kind))
-        .copied()
-        .collect();
-    match kinds.first() {
-        Some(_) if workloads.len() == WORKLOADS.len() => workloads,
-        Some(first) => vec![*first],
-        None => vec![],
-    }
-}
-
 impl Verb {
     fn words(self) -> &'static str {
         match self {
@@ -368,6 +399,7 @@ impl Verb {
             Self::Why | Self::Fine | Self::Problems => "what is wrong",
             Self::Changed => "what changed",
             Self::Talks => "who talks to something",
+            Self::Uses => "what something talks to",
             Self::Cluster => "the cluster",
             Self::Help => "help",
         }

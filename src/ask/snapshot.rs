@@ -5,12 +5,17 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use jiff::Timestamp;
 use jiff::tz::TimeZone;
+use kube::core::SelectorExt;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
-use super::kind::{AskedKind, KINDS};
-use super::object::{SeenObject, items, selects};
+use super::kind::AskedKind;
+use super::moment::age;
+use super::object::{SeenObject, items, selector, texts};
+use super::typed::TypedObjects;
 use crate::inventory::PodUse;
+use crate::release::labels::has_all;
+use crate::session::target::SERVICE_LABEL;
 
 /// The project whose stack the question is about.
 #[derive(Debug, Clone, Default, Serialize, Deserialize)]
@@ -34,6 +39,17 @@ pub struct LogOf {
     pub previous: bool,
 }
 
+impl LogOf {
+    pub(super) fn of(pod: SeenObject<'_>, container: impl Into<String>, previous: bool) -> Self {
+        Self {
+            namespace: pod.namespace().to_owned(),
+            pod: pod.name().to_owned(),
+            container: container.into(),
+            previous,
+        }
+    }
+}
+
 /// Objects of a cluster, read at one moment.
 #[derive(Debug, Clone)]
 pub struct ClusterSnapshot {
@@ -45,6 +61,7 @@ pub struct ClusterSnapshot {
     pub version: String,
     /// By the plural of their kind.
     objects: BTreeMap<&'static str, Vec<Value>>,
+    pub(super) typed: TypedObjects,
     /// What could not be read, and the API server's words.
     pub unread: Vec<(AskedKind, String)>,
     /// The text of each log that was read, each line with its time before it.
@@ -62,22 +79,33 @@ impl ClusterSnapshot {
             cluster: String::new(),
             version: String::new(),
             objects: BTreeMap::new(),
+            typed: TypedObjects::default(),
             unread: vec![],
             logs: BTreeMap::new(),
             usage: None,
         }
     }
 
+    /// Nothing read yet, of the same cluster at the same moment.
+    pub(super) fn anew(&self) -> Self {
+        let new = Self::new(self.project.clone(), self.now, self.zone.clone());
+        Self {
+            cluster: self.cluster.clone(),
+            ..new
+        }
+    }
+
     /// Adds the objects of a kind, named by its plural. The values of Secrets are dropped here, before anything else
     /// sees them, and so are the annotations that repeat them.
     pub fn add(&mut self, plural: &str, mut objects: Vec<Value>) {
-        let Some(row) = KINDS.iter().find(|row| row.kind().plural() == plural) else {
+        let Some(kind) = AskedKind::all().find(|kind| kind.plural() == plural) else {
             return;
         };
-        if row.kind() == AskedKind::Secret {
+        if kind == AskedKind::Secret {
             objects.iter_mut().for_each(without_values);
         }
-        let all = self.objects.entry(row.kind().plural()).or_default();
+        self.typed = TypedObjects::default();
+        let all = self.objects.entry(kind.plural()).or_default();
         all.extend(objects);
         all.sort_by_key(|object| {
             let part = |key: &str| {
@@ -96,6 +124,64 @@ impl ClusterSnapshot {
         objects.map(move |value| SeenObject { kind, value })
     }
 
+    /// The objects of a kind in one namespace.
+    pub(super) fn here(
+        &self,
+        kind: AskedKind,
+        namespace: &str,
+    ) -> impl Iterator<Item = SeenObject<'_>> {
+        self.all(kind)
+            .filter(move |seen| seen.namespace() == namespace)
+    }
+
+    /// The objects of a kind that another one controls.
+    pub(super) fn made_by(
+        &self,
+        kind: AskedKind,
+        of: SeenObject<'_>,
+    ) -> impl Iterator<Item = SeenObject<'_>> {
+        self.here(kind, of.namespace())
+            .filter(move |seen| seen.controller() == Some((of.kind.name(), of.name())))
+    }
+
+    /// The EndpointSlices of a Service.
+    pub(super) fn slices_of(
+        &self,
+        service: SeenObject<'_>,
+    ) -> impl Iterator<Item = SeenObject<'_>> {
+        let is_its = move |slice: &SeenObject<'_>| {
+            slice.value["metadata"]["labels"][SERVICE_LABEL] == service.name()
+        };
+        self.here(AskedKind::EndpointSlice, service.namespace())
+            .filter(is_its)
+    }
+
+    /// What a pod uses; None if that was not measured.
+    pub(super) fn use_of(&self, pod: SeenObject<'_>) -> Option<PodUse> {
+        let key = (pod.namespace().to_owned(), pod.name().to_owned());
+        self.usage.as_ref()?.get(&key).copied()
+    }
+
+    /// `3d4h`: how long ago this was; empty if that is not known.
+    pub(super) fn age(&self, since: Option<Timestamp>) -> String {
+        since.map(|time| age(time, self.now)).unwrap_or_default()
+    }
+
+    /// `3d4h ago`, `never`.
+    pub(super) fn ago(&self, time: Option<Timestamp>) -> String {
+        time.map_or_else(
+            || "never".to_owned(),
+            |time| format!("{} ago", age(time, self.now)),
+        )
+    }
+
+    /// A moment as the clock shows it where the question is asked.
+    pub(super) fn local(&self, time: Timestamp) -> String {
+        time.to_zoned(self.zone.clone())
+            .strftime("%Y-%m-%d %H:%M:%S %Z")
+            .to_string()
+    }
+
     pub(super) fn find(
         &self,
         kind: AskedKind,
@@ -109,63 +195,51 @@ impl ClusterSnapshot {
 
     /// The pods that an object has: its own, or those that it selects.
     pub(super) fn pods_of(&self, of: SeenObject<'_>) -> Vec<SeenObject<'_>> {
-        let here = || {
-            self.all(AskedKind::Pod)
-                .filter(|pod| pod.namespace() == of.namespace())
+        let here = || self.here(AskedKind::Pod, of.namespace());
+        let chosen_by = |value: &Value| -> Vec<SeenObject<'_>> {
+            let Some(selector) = selector(value) else {
+                return vec![];
+            };
+            here()
+                .filter(|pod| selector.matches(&pod.labels()))
+                .collect()
         };
         match of.kind {
             AskedKind::Pod => here().filter(|pod| pod.name() == of.name()).collect(),
             AskedKind::Deployment
             | AskedKind::StatefulSet
             | AskedKind::DaemonSet
-            | AskedKind::ReplicaSet => here()
-                .filter(|pod| selects(&of.spec()["selector"], &pod.labels()))
-                .filter(|pod| self.is_made_by(*pod, of))
-                .collect(),
-            AskedKind::Job => here()
-                .filter(|pod| pod.controller() == Some(("Job", of.name())))
-                .collect(),
+            | AskedKind::ReplicaSet => {
+                let mut pods = chosen_by(&of.spec()["selector"]);
+                pods.retain(|pod| self.is_made_by(*pod, of));
+                pods
+            }
+            AskedKind::Job => self.made_by(AskedKind::Pod, of).collect(),
             AskedKind::CronJob => {
-                let jobs: Vec<_> = self
-                    .jobs_of(of)
-                    .iter()
-                    .map(|job| job.name().to_owned())
-                    .collect();
+                let jobs = self.jobs_of(of);
                 let is_own = |pod: &SeenObject<'_>| {
                     pod.controller().is_some_and(|(kind, name)| {
-                        kind == "Job" && jobs.iter().any(|job| job == name)
+                        kind == "Job" && jobs.iter().any(|job| job.name() == name)
                     })
                 };
                 here().filter(is_own).collect()
             }
             AskedKind::Service => {
-                let selector = of.spec()["selector"]
-                    .as_object()
-                    .filter(|selector| !selector.is_empty());
-                let fits = |pod: &SeenObject<'_>| {
-                    let labels = pod.labels();
-                    selector.is_some_and(|s| {
-                        s.iter().all(|(key, value)| {
-                            labels.get(key).map(String::as_str) == value.as_str()
-                        })
-                    })
-                };
-                here().filter(fits).collect()
+                let selector = texts(&of.spec()["selector"]);
+                if selector.is_empty() {
+                    return vec![];
+                }
+                here()
+                    .filter(|pod| has_all(&pod.labels(), &selector))
+                    .collect()
             }
-            AskedKind::DisruptionBudget => here()
-                .filter(|pod| selects(&of.spec()["selector"], &pod.labels()))
-                .collect(),
-            AskedKind::NetworkPolicy => here()
-                .filter(|pod| selects(&of.spec()["podSelector"], &pod.labels()))
-                .collect(),
+            AskedKind::DisruptionBudget => chosen_by(&of.spec()["selector"]),
+            AskedKind::NetworkPolicy => chosen_by(&of.spec()["podSelector"]),
             AskedKind::Node => self
                 .all(AskedKind::Pod)
                 .filter(|pod| pod.spec()["nodeName"].as_str() == Some(of.name()))
                 .collect(),
-            AskedKind::Namespace => self
-                .all(AskedKind::Pod)
-                .filter(|pod| pod.namespace() == of.name())
-                .collect(),
+            AskedKind::Namespace => self.here(AskedKind::Pod, of.name()).collect(),
             _ => vec![],
         }
     }
@@ -186,11 +260,7 @@ impl ClusterSnapshot {
     }
 
     pub(super) fn jobs_of(&self, cron_job: SeenObject<'_>) -> Vec<SeenObject<'_>> {
-        let here = self
-            .all(AskedKind::Job)
-            .filter(|job| job.namespace() == cron_job.namespace());
-        here.filter(|job| job.controller() == Some(("CronJob", cron_job.name())))
-            .collect()
+        self.made_by(AskedKind::Job, cron_job).collect()
     }
 
     /// What makes a pod: the workload behind its ReplicaSet or Job.
@@ -204,11 +274,7 @@ impl ClusterSnapshot {
         let (kind, name) = between
             .and_then(|one| one.controller())
             .unwrap_or((kind, name));
-        let kind = KINDS
-            .iter()
-            .map(|row| row.kind())
-            .find(|one| one.name() == kind)?;
-        Some((kind, name.to_owned()))
+        Some((AskedKind::named(kind)?, name.to_owned()))
     }
 
     /// The events about an object, the oldest first.
@@ -223,18 +289,10 @@ impl ClusterSnapshot {
         events
     }
 
-    /// Whether a Service has an endpoint that is ready.
+    /// The endpoints of a Service that are ready.
     pub(super) fn ready_endpoints(&self, service: SeenObject<'_>) -> Vec<String> {
-        let slices = self.all(AskedKind::EndpointSlice).filter(|slice| {
-            slice.namespace() == service.namespace()
-                && slice
-                    .labels()
-                    .get("kubernetes.io/service-name")
-                    .map(String::as_str)
-                    == Some(service.name())
-        });
         let mut found = vec![];
-        for slice in slices {
+        for slice in self.slices_of(service) {
             let ports: Vec<_> = items(&slice.value["ports"])
                 .filter_map(|port| port["port"].as_i64())
                 .collect();

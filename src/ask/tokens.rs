@@ -1,5 +1,7 @@
 //! The words of a question.
 
+use super::kind::AskedKind;
+
 /// One word.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct QuestionWord {
@@ -17,6 +19,12 @@ impl QuestionWord {
             lower: text.to_lowercase(),
             is_quoted,
         }
+    }
+
+    /// The kind and name of `deploy/web`.
+    pub(super) fn with_kind(&self) -> Option<(AskedKind, &str)> {
+        let (kind, name) = self.text.split_once('/').filter(|_| !self.is_quoted)?;
+        Some((AskedKind::called(&kind.to_lowercase())?, name))
     }
 
     pub(super) fn is_label(&self) -> bool {

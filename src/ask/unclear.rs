@@ -1,5 +1,6 @@
 //! What devk did not understand of a question, in words: it never guesses.
 
+use super::resolve::Meant;
 use crate::error::{Code, Error};
 
 /// Why a question has no answer.
@@ -36,6 +37,35 @@ impl Unclear {
             ),
             format!("for the change, begin with it: devk ask \"{word} …\""),
         )
+    }
+
+    /// Of what has no Service nobody can tell who reaches it.
+    pub(super) fn without_service(meant: &Meant<'_>) -> Self {
+        let what = meant.first().map_or_else(String::new, |seen| seen.title());
+        let message = format!("{what} has no Service, so nobody reaches it by a name");
+        Self::lacking(&message, "services")
+    }
+
+    /// `not ready or running`.
+    pub(super) fn or_behind_not() -> Self {
+        Self::new(
+            "the question has an `or` behind a `not`, and does not say whether both are denied",
+            "devk ask \"pods that are not ready\"",
+        )
+    }
+
+    /// `failing pods older than 2 days or restarted`.
+    pub(super) fn or_of_many() -> Self {
+        Self::new(
+            "the question joins more than two conditions with an `or`, and does not say how far it reaches",
+            "ask for each of them",
+        )
+    }
+
+    /// A time that is none of the past.
+    pub(super) fn ahead(time: &str) -> Self {
+        let message = format!("`{time}` is no time of the past");
+        Self::lacking(&message, "events since 10:00")
     }
 
     pub(super) fn twice(what: &str) -> Self {

@@ -1,6 +1,8 @@
 //! A question, told back in devk's words, so that everybody sees what was understood.
 
-use super::question::{AskedFor, AskedState, Condition, Fact, Measured, Question};
+use super::question::{
+    AskedFor, AskedState, Condition, Fact, Lacking, Measured, Question, Referring,
+};
 use super::snapshot::ClusterSnapshot;
 use crate::quantity;
 
@@ -28,9 +30,7 @@ impl AskedState {
             Self::Unbound => "not bound",
             Self::ScaledToZero => "scaled to zero",
             Self::WithoutEndpoints => "without ready endpoints",
-            Self::WithoutLimits => "without resource limits",
-            Self::WithoutRequests => "without resource requests",
-            Self::WithoutProbes => "without probes",
+            Self::Lacks(lacking) => lacking.words(),
             Self::LatestTag => "running an image with the tag latest",
             Self::HighMemory => "using at least 80 % of their memory limit",
             Self::HighCpu => "using at least 80 % of their cpu limit",
@@ -46,16 +46,34 @@ impl AskedState {
     }
 }
 
+impl Lacking {
+    fn words(self) -> &'static str {
+        match self {
+            Self::Limits => "without resource limits",
+            Self::MemoryLimit => "without a memory limit",
+            Self::CpuLimit => "without a cpu limit",
+            Self::Requests => "without resource requests",
+            Self::MemoryRequest => "without a memory request",
+            Self::CpuRequest => "without a cpu request",
+            Self::LimitsAndRequests => "without resource limits and requests",
+            Self::Probes => "without readiness and liveness probes",
+            Self::ReadinessProbe => "without a readiness probe",
+            Self::LivenessProbe => "without a liveness probe",
+            Self::StartupProbe => "without a startup probe",
+        }
+    }
+}
+
 impl Condition {
-    pub(super) fn words(&self) -> String {
+    pub(super) fn words(&self, snapshot: &ClusterSnapshot) -> String {
         let span = |span: &jiff::SignedDuration| super::moment::short(*span);
         match self {
             Self::Is(state) => state.words().to_owned(),
             Self::OlderThan(age) => format!("older than {}", span(age)),
             Self::YoungerThan(age) => format!("younger than {}", span(age)),
-            Self::Since(moment) => format!("made since {}", moment.words()),
+            Self::Since(moment) => format!("made {}", moment.words(snapshot)),
             Self::Label(key, value) => format!("labelled {key}={value}"),
-            Self::EndedSince(moment) => format!("since {}", moment.words()),
+            Self::EndedSince(moment) => moment.words(snapshot),
             Self::WithLabel(key) => format!("with the label {key}"),
             Self::WithoutLabel(key) => format!("without the label {key}"),
             Self::OnNode(node) => format!("on node {node}"),
@@ -66,6 +84,10 @@ impl Condition {
                 format!("using more than {} of memory", quantity_text(*bytes))
             }
             Self::CpuOver(cores) => format!("using more than {cores}m of cpu"),
+            Self::Either(several) => {
+                let words: Vec<_> = several.iter().map(|one| one.words(snapshot)).collect();
+                words.join(" or ")
+            }
         }
     }
 }
@@ -81,14 +103,36 @@ pub(super) fn quantity_text(thousandths: f64) -> String {
 }
 
 impl super::moment::Moment {
-    pub(super) fn words(&self) -> String {
+    /// `since 2026-12-01 23:00:00 UTC`, `on 2026-12-01`: the very moment, so that everybody sees which one was taken.
+    pub(super) fn words(&self, snapshot: &ClusterSnapshot) -> String {
+        let from = self.before(snapshot.now, &snapshot.zone);
+        let date = || {
+            let date = from.map(|from| from.to_zoned(snapshot.zone.clone()).date());
+            date.map(|date| date.to_string()).unwrap_or_default()
+        };
+        match self {
+            Self::Ago(span) => format!("since {} ago", super::moment::short(*span)),
+            Self::Whole(part) if **part == Self::Morning => format!("on the morning of {}", date()),
+            Self::Whole(_) => format!("on {}", date()),
+            _ => match from {
+                Some(from) => format!("since {}", snapshot.local(from)),
+                None => format!("since {}", self.typed()),
+            },
+        }
+    }
+
+    /// As it was typed.
+    pub(super) fn typed(&self) -> String {
         match self {
             Self::Ago(span) => format!("{} ago", super::moment::short(*span)),
             Self::Clock(time) => time.strftime("%H:%M").to_string(),
-            Self::Day(0) => "the start of today".to_owned(),
-            Self::Day(_) => "the start of yesterday".to_owned(),
+            Self::Day(0) => "today".to_owned(),
+            Self::Day(_) => "yesterday".to_owned(),
+            Self::Date(date) => date.to_string(),
+            Self::Morning => "this morning".to_owned(),
             Self::At(civil) => civil.to_string(),
             Self::Exactly(moment) => moment.to_string(),
+            Self::Whole(part) => part.typed(),
         }
     }
 }
@@ -107,11 +151,19 @@ impl Question {
             .collect();
         let (kinds, names) = (kinds.join(" and "), names.join(" and "));
         let subject = match (kinds.is_empty(), names.is_empty()) {
-            (false, false) => format!("{kinds} of {names}"),
+            (false, false) => match self.refers {
+                None => format!("{kinds} of {names}"),
+                Some(Referring::To) => format!("{kinds} that refer to {names}"),
+                Some(Referring::From) => format!("{kinds} to which {names} refers"),
+            },
             (false, true) => kinds,
             _ => names,
         };
-        let conditions: Vec<_> = self.conditions.iter().map(Condition::words).collect();
+        let conditions: Vec<_> = self
+            .conditions
+            .iter()
+            .map(|condition| condition.words(snapshot))
+            .collect();
         let conditions = if conditions.is_empty() {
             String::new()
         } else {
@@ -121,7 +173,7 @@ impl Question {
             .cut
             .since
             .as_ref()
-            .map(|moment| format!(", since {}", moment.words()))
+            .map(|moment| format!(", {}", moment.words(snapshot)))
             .unwrap_or_default();
         let what = self.asked.title();
         let about = if subject.is_empty() {

@@ -228,6 +228,6 @@ fn unplanned(verb: &str) -> Error {
     let message = format!(
         "`{verb}` is a change of which devk makes no plan from these words: nothing was done"
     );
-    let hint = "a plan of such steps can be written: docs/change.md; from words come scale, restart, roll back, set image and delete";
+    let hint = "a plan of such steps can be written: docs/change.md; from words come scale, autoscale, restart, roll back, set image, variables and resources, the pods of a Service, a pod, and delete";
     Error::new(Code::AskChange, message).hint(hint)
 }

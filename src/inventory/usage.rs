@@ -53,11 +53,23 @@ struct MeasuredCpu {
 }
 
 /// What a pod uses.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct PodUse {
     pub memory_bytes: u64,
     /// Billionths of a core; None if the kubelet has not measured it yet.
     pub cpu_nanos: Option<u64>,
+}
+
+impl PodUse {
+    /// Thousandths of a byte, as quantities are compared ([`crate::quantity::thousandths`]).
+    pub fn memory(self) -> f64 {
+        self.memory_bytes as f64 * 1e3
+    }
+
+    /// Thousandths of a core.
+    pub fn cpu(self) -> f64 {
+        self.cpu_nanos.unwrap_or_default() as f64 / 1e6
+    }
 }
 
 /// What the pods of a cluster use, by namespace and name.
@@ -84,18 +96,15 @@ impl UseOfMemory {
     fn in_summaries(summaries: Vec<Summary>) -> Self {
         let pods = summaries.into_iter().flat_map(|summary| summary.pods);
         let measured = pods.filter_map(|pod| {
-            let bytes = |memory: &MeasuredMemory| memory.bytes;
-            let of_pod = pod.memory.as_ref().and_then(bytes);
-            let containers = pod.containers.iter();
-            let of_containers = containers.filter_map(|one| one.memory.as_ref().and_then(bytes));
-            let memory_bytes = of_pod.or_else(|| of_containers.reduce(|sum, bytes| sum + bytes))?;
-            let nanos = |cpu: &MeasuredCpu| cpu.nanos;
-            let containers = pod.containers.iter();
-            let of_containers = containers.filter_map(|one| one.cpu.as_ref().and_then(nanos));
-            let cpu = pod.cpu.as_ref().and_then(nanos);
+            let own_or_sum = |own: Option<u64>, of: fn(&MeasuredContainer) -> Option<u64>| {
+                let of_containers = pod.containers.iter().filter_map(of);
+                own.or_else(|| of_containers.reduce(|sum, one| sum + one))
+            };
+            let bytes = pod.memory.as_ref().and_then(|memory| memory.bytes);
+            let nanos = pod.cpu.as_ref().and_then(|cpu| cpu.nanos);
             let used = PodUse {
-                memory_bytes,
-                cpu_nanos: cpu.or_else(|| of_containers.reduce(|sum, nanos| sum + nanos)),
+                memory_bytes: own_or_sum(bytes, |one| one.memory.as_ref()?.bytes)?,
+                cpu_nanos: own_or_sum(nanos, |one| one.cpu.as_ref()?.nanos),
             };
             Some(((pod.pod.namespace, pod.pod.name), used))
         });

@@ -118,7 +118,7 @@ impl PodFailure {
     }
 
     /// True if the container has logs that tell more.
-    pub(super) fn has_logs(&self) -> bool {
+    pub(crate) fn has_logs(&self) -> bool {
         matches!(
             self.reason,
             Reason::Crash | Reason::CrashLoop | Reason::OutOfMemory | Reason::Probe

@@ -21,6 +21,11 @@ use pod_source::{Asks, PodSource, controller, list};
 /// How long the API server may take to list the objects of a namespace.
 const READ_TIMEOUT: Duration = Duration::from_secs(10);
 
+/// How a reason says that a pod is there and not Ready.
+pub(crate) const NOT_READY: &str = "is not Ready";
+/// How a reason says that a workload is scaled to zero.
+pub(crate) const NO_REPLICAS: &str = "has 0 replicas";
+
 /// What a forward finds behind its Service.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Behind {
@@ -178,7 +183,7 @@ impl NamespaceObjects {
         }
         let of_jobs = of_jobs
             .iter()
-            .map(|pod| format!("pod `{}` of a Job is not Ready", pod.name_any()));
+            .map(|pod| format!("pod `{}` of a Job {NOT_READY}", pod.name_any()));
         let others = others.iter().filter_map(|workload| match &workload.asks {
             Asks::Always => None,
             Asks::Not(why) => Some(format!("{} {why}", workload.name)),
@@ -259,7 +264,7 @@ fn unready(pod: &Pod, service: &Service, port_name: &str) -> String {
     let mut conditions = status.conditions.iter().flatten();
     if !conditions.any(|c| c.type_ == "Ready" && c.status == "True") {
         let phase = status.phase.unwrap_or_else(|| "Pending".to_owned());
-        return format!("pod `{name}` is not Ready ({phase})");
+        return format!("pod `{name}` {NOT_READY} ({phase})");
     }
     let ports = service.spec.as_ref().and_then(|spec| spec.ports.as_ref());
     let port = ports

@@ -7,7 +7,7 @@ use jiff::Timestamp;
 use k8s_openapi::api::discovery::v1::{Endpoint as SliceEndpoint, EndpointSlice};
 
 /// The label by which an EndpointSlice names its Service (Kubernetes, well-known labels).
-const SERVICE_LABEL: &str = "kubernetes.io/service-name";
+pub(crate) const SERVICE_LABEL: &str = "kubernetes.io/service-name";
 
 /// A Service port, as EndpointSlices name it.
 #[derive(Debug, Clone, PartialEq, Eq)]

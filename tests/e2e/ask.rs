@@ -1,6 +1,8 @@
 //! `devk ask` on a real cluster with planted states: its answers are those of kubectl, and it writes nothing.
 
-use std::collections::BTreeSet;
+mod tasks;
+
+use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
 use serde_json::Value;
@@ -48,8 +50,7 @@ fn answers_are_those_of_kubectl_and_no_question_writes() {
         kubectl(&project, restarts).trim() > "0"
             && kubectl(&project, state).contains("ErrImageNeverPull")
     });
-    let specs = "get deployments,services,cronjobs,persistentvolumeclaims,secrets -o custom-columns=KIND:.kind,NAME:.metadata.name,GENERATION:.metadata.generation";
-    let before = kubectl(&project, specs);
+    let before = written(&project);
 
     let name = "-o jsonpath={.items[*].metadata.name}";
     let pods = ask(&project, "list pods");
@@ -123,6 +124,16 @@ fn answers_are_those_of_kubectl_and_no_question_writes() {
 
     let unclear = project.devk(&["ask", "why is wroker broken"]).exits(2);
     assert_eq!(unclear.error()["code"], "ask.unclear");
+    let after = written(&project);
+    assert_eq!(after.by_people, before.by_people);
+    // What nobody looks after did not move at all.
+    let still = before.at.iter().filter(|(name, _)| !before.moves(name));
+    let moved: Vec<_> = still
+        .clone()
+        .filter(|(name, at)| after.at.get(*name) != Some(*at))
+        .collect();
+    assert!(moved.is_empty(), "{moved:?}");
+    assert!(still.count() >= 8, "{:?}", before.at);
     // A change is shown, and waits.
     let change = project.devk(&["ask", "scale web to 3"]).exits(4);
     assert_eq!(change.error()["code"], "change.unapproved");
@@ -130,5 +141,66 @@ fn answers_are_those_of_kubectl_and_no_question_writes() {
         change.document().to_string().contains("asked-web"),
         "{change:?}"
     );
-    assert_eq!(kubectl(&project, specs), before);
+    // For a preview devk binds its role, and does nothing else.
+    let mut shown = written(&project).by_people;
+    shown.retain(|name, _| !name.starts_with("RoleBinding/devk"));
+    assert_eq!(shown, after.by_people);
+    // A write would be seen.
+    kubectl(&project, "label service search seen=yes");
+    let labelled = written(&project);
+    assert_ne!(labelled.by_people, after.by_people);
+    assert_ne!(labelled.at["Service/search"], after.at["Service/search"]);
+}
+
+/// What is in the namespace, but for events and leases, and who wrote it.
+struct Written {
+    /// Every object's resourceVersion.
+    at: BTreeMap<String, String>,
+    /// Every object with what others than the parts of Kubernetes wrote into it, and when.
+    by_people: BTreeMap<String, Vec<Value>>,
+}
+
+impl Written {
+    /// Pods that crash, and what counts them, are written by the kubelet and the controllers all the time.
+    fn moves(&self, name: &str) -> bool {
+        let kind = name.split('/').next().unwrap_or_default();
+        [
+            "Pod",
+            "ReplicaSet",
+            "Deployment",
+            "EndpointSlice",
+            "Endpoints",
+        ]
+        .contains(&kind)
+    }
+}
+
+fn written(project: &Project) -> Written {
+    const OF_KUBERNETES: &[&str] = &["kubelet", "kube-controller-manager", "kube-scheduler"];
+    let kinds = kubectl(project, "api-resources --verbs=list --namespaced -o name");
+    let kinds = kinds
+        .lines()
+        .filter(|kind| !kind.starts_with("events") && !kind.starts_with("leases."));
+    let kinds = kinds.collect::<Vec<_>>().join(",");
+    let all = format!("get {kinds} --show-managed-fields -o json");
+    let all: Value = serde_json::from_str(&kubectl(project, &all)).unwrap();
+    let mut found = Written {
+        at: BTreeMap::new(),
+        by_people: BTreeMap::new(),
+    };
+    for object in all["items"].as_array().unwrap() {
+        let about = &object["metadata"];
+        let text = |value: &Value| value.as_str().unwrap_or_default().to_owned();
+        let name = format!("{}/{}", text(&object["kind"]), text(&about["name"]));
+        let writes = about["managedFields"].as_array().into_iter().flatten();
+        let by_people = writes.filter(|write| {
+            let manager = write["manager"].as_str().unwrap_or_default();
+            !OF_KUBERNETES.contains(&manager)
+        });
+        found
+            .by_people
+            .insert(name.clone(), by_people.cloned().collect());
+        found.at.insert(name, text(&about["resourceVersion"]));
+    }
+    found
 }

@@ -1,16 +1,16 @@
 //! Claims that have no volume.
 
+use super::super::facts::or_none;
 use super::super::kind::AskedKind;
 use super::super::object::{SeenObject, text};
 use super::super::snapshot::ClusterSnapshot;
-use super::{Case, Finding, Weight};
+use super::{Finding, Weight};
 
-pub(super) fn judge(case: &Case<'_>, claim: SeenObject<'_>) -> Vec<Finding> {
+pub(super) fn judge(claim: SeenObject<'_>, snapshot: &ClusterSnapshot) -> Vec<Finding> {
     let phase = claim.status()["phase"].as_str().unwrap_or_default();
     if phase == "Bound" {
         return vec![];
     }
-    let snapshot = case.snapshot;
     let last = snapshot
         .events_of(claim)
         .last()
@@ -55,11 +55,7 @@ fn no_class(claim: SeenObject<'_>, snapshot: &ClusterSnapshot) -> Option<String>
         Some(class) if snapshot.find(AskedKind::StorageClass, "", class).is_none() => {
             Some(format!(
                 "StorageClass `{class}` is not there (the cluster has {})",
-                if known.is_empty() {
-                    "none".to_owned()
-                } else {
-                    known.join(", ")
-                }
+                or_none(known.join(", "))
             ))
         }
         Some(_) => None,

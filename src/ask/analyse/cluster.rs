@@ -1,8 +1,11 @@
 //! Nodes, and webhooks that the API server cannot reach.
 
+use std::collections::BTreeSet;
+
 use super::super::kind::AskedKind;
 use super::super::object::{SeenObject, items, text};
-use super::{Case, Finding, Weight};
+use super::super::snapshot::ClusterSnapshot;
+use super::{Finding, Weight};
 
 pub(super) fn node(seen: SeenObject<'_>) -> Vec<Finding> {
     let name = seen.name();
@@ -50,19 +53,16 @@ pub(super) fn node(seen: SeenObject<'_>) -> Vec<Finding> {
 }
 
 /// A webhook whose Service has no endpoint fails what it is asked about, unless its policy is to be ignored.
-pub(super) fn webhooks(case: &Case<'_>, seen: SeenObject<'_>) -> Vec<Finding> {
-    let snapshot = case.snapshot;
+pub(super) fn webhooks(seen: SeenObject<'_>, snapshot: &ClusterSnapshot) -> Vec<Finding> {
     let mut findings = vec![];
     for webhook in items(&seen.value["webhooks"]) {
         let to = &webhook["clientConfig"]["service"];
         let (Some(namespace), Some(name)) = (to["namespace"].as_str(), to["name"].as_str()) else {
             continue;
         };
-        // Only the Services of namespaces that were read are known.
-        if !snapshot
-            .all(AskedKind::Service)
-            .any(|service| service.namespace() == namespace)
-        {
+        // Of Services that could not be read nothing is known; the answer says so.
+        let known = [AskedKind::Service, AskedKind::EndpointSlice];
+        if snapshot.unread.iter().any(|(kind, _)| known.contains(kind)) {
             continue;
         }
         let service = snapshot.find(AskedKind::Service, namespace, name);
@@ -89,4 +89,16 @@ pub(super) fn webhooks(case: &Case<'_>, seen: SeenObject<'_>) -> Vec<Finding> {
         findings.push(Finding::new(seen, weight, what).shown_by("webhooks.failurePolicy", policy));
     }
     findings
+}
+
+impl ClusterSnapshot {
+    /// The namespaces of the Services that webhooks ask.
+    pub(in super::super) fn webhook_places(&self) -> BTreeSet<String> {
+        let kinds = [AskedKind::ValidatingWebhook, AskedKind::MutatingWebhook];
+        let all = kinds.into_iter().flat_map(|kind| self.all(kind));
+        let webhooks = all.flat_map(|seen| items(&seen.value["webhooks"]));
+        let places =
+            webhooks.filter_map(|webhook| webhook["clientConfig"]["service"]["namespace"].as_str());
+        places.map(str::to_owned).collect()
+    }
 }

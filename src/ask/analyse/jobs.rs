@@ -2,13 +2,13 @@
 
 use k8s_openapi::api::batch::v1;
 
-use super::super::kind::AskedKind;
 use super::super::object::{SeenObject, text};
-use super::{Case, Finding, Weight};
+use super::super::snapshot::ClusterSnapshot;
+use super::{Finding, Weight};
 use crate::release::cron_jobs::failing;
 use crate::shell::quote;
 
-pub(super) fn job(case: &Case<'_>, seen: SeenObject<'_>) -> Vec<Finding> {
+pub(super) fn job(seen: SeenObject<'_>, snapshot: &ClusterSnapshot) -> Vec<Finding> {
     let name = seen.name();
     if seen.is("Failed") {
         let condition = seen
@@ -26,9 +26,9 @@ pub(super) fn job(case: &Case<'_>, seen: SeenObject<'_>) -> Vec<Finding> {
                 .shown_by("spec.suspend", "true"),
         ];
     }
-    let refused = seen
-        .typed::<v1::Job>()
-        .and_then(|typed| crate::release::readiness::refused_pods::of_job(&typed, &case.events));
+    let refused = seen.typed::<v1::Job>().and_then(|typed| {
+        crate::release::readiness::refused_pods::of_job(&typed, snapshot.typed_events())
+    });
     match refused.filter(|_| !seen.is("Complete")) {
         Some(failure) => vec![
             Finding::new(seen, Weight::Broken, format!("Job {}", failure.summary()))
@@ -38,18 +38,14 @@ pub(super) fn job(case: &Case<'_>, seen: SeenObject<'_>) -> Vec<Finding> {
     }
 }
 
-pub(super) fn cron_job(case: &Case<'_>, seen: SeenObject<'_>) -> Vec<Finding> {
+pub(super) fn cron_job(seen: SeenObject<'_>, snapshot: &ClusterSnapshot) -> Vec<Finding> {
     let name = seen.name();
     if seen.spec()["suspend"] == true {
         let what = format!("CronJob `{name}` is suspended: it starts no Job");
         return vec![Finding::new(seen, Weight::Told, what).shown_by("spec.suspend", "true")];
     }
-    let jobs: Vec<v1::Job> = case
-        .snapshot
-        .all(AskedKind::Job)
-        .filter(|job| job.namespace() == seen.namespace())
-        .filter_map(|job| job.typed())
-        .collect();
+    let jobs = snapshot.jobs_of(seen);
+    let jobs: Vec<v1::Job> = jobs.iter().filter_map(SeenObject::typed).collect();
     let failing = seen
         .typed::<v1::CronJob>()
         .and_then(|typed| failing(&typed, &jobs));

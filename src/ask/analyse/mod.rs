@@ -10,10 +10,6 @@ mod scaling;
 mod services;
 mod workloads;
 
-use std::sync::Arc;
-
-use k8s_openapi::api::core::v1::Event;
-
 use super::answer::AnswerEvidence;
 use super::kind::AskedKind::{
     self, Autoscaler, Claim, ConfigMap, CronJob, DaemonSet, Deployment, DisruptionBudget, Ingress,
@@ -21,11 +17,10 @@ use super::kind::AskedKind::{
     ServiceAccount, StatefulSet, ValidatingWebhook,
 };
 use super::object::SeenObject;
+use super::question::Question;
 use super::relation::related;
 use super::resolve::Meant;
-use super::snapshot::ClusterSnapshot;
-
-pub(super) use pods::logs_of;
+use super::snapshot::{ClusterSnapshot, LogOf};
 
 /// The kinds that are looked at when somebody asks what is wrong at all, the causes before what follows from them.
 pub(super) const JUDGED: &[AskedKind] = &[
@@ -132,41 +127,22 @@ impl Finding {
     }
 }
 
-/// A snapshot with its events as the crash reports read them.
-struct Case<'a> {
-    snapshot: &'a ClusterSnapshot,
-    events: Vec<Arc<Event>>,
-}
-
-impl<'a> Case<'a> {
-    fn new(snapshot: &'a ClusterSnapshot) -> Self {
-        let events = snapshot
-            .all(AskedKind::Event)
-            .filter_map(|event| event.typed::<Event>())
-            .map(Arc::new);
-        Self {
-            snapshot,
-            events: events.collect(),
-        }
-    }
-
-    fn judge(&self, seen: SeenObject<'a>) -> Vec<Finding> {
-        match seen.kind {
-            Pod => pods::judge(self, seen),
-            Deployment | StatefulSet | DaemonSet | ReplicaSet => workloads::judge(self, seen),
-            Job => jobs::job(self, seen),
-            CronJob => jobs::cron_job(self, seen),
-            Service => services::judge(self, seen),
-            Ingress => network::ingress(self, seen),
-            NetworkPolicy => network::network_policy(self, seen),
-            Claim => claims::judge(self, seen),
-            Autoscaler => scaling::autoscaler(self, seen),
-            DisruptionBudget => scaling::budget(self, seen),
-            Quota => scaling::quota(seen),
-            ValidatingWebhook | MutatingWebhook => cluster::webhooks(self, seen),
-            Node => cluster::node(seen),
-            _ => vec![],
-        }
+fn judge(seen: SeenObject<'_>, snapshot: &ClusterSnapshot) -> Vec<Finding> {
+    match seen.kind {
+        Pod => pods::judge(seen, snapshot),
+        Deployment | StatefulSet | DaemonSet | ReplicaSet => workloads::judge(seen, snapshot),
+        Job => jobs::job(seen, snapshot),
+        CronJob => jobs::cron_job(seen, snapshot),
+        Service => services::judge(seen, snapshot),
+        Ingress => network::ingress(seen, snapshot),
+        NetworkPolicy => network::network_policy(seen, snapshot),
+        Claim => claims::judge(seen, snapshot),
+        Autoscaler => scaling::autoscaler(seen, snapshot),
+        DisruptionBudget => scaling::budget(seen, snapshot),
+        Quota => scaling::quota(seen),
+        ValidatingWebhook | MutatingWebhook => cluster::webhooks(seen, snapshot),
+        Node => cluster::node(seen),
+        _ => vec![],
     }
 }
 
@@ -184,7 +160,6 @@ pub(super) fn has_trouble(seen: SeenObject<'_>, snapshot: &ClusterSnapshot) -> b
 
 /// What is wrong with objects, with what they are made of, and with what they need. The cause comes first.
 pub(super) fn of_objects(objects: &[SeenObject<'_>], snapshot: &ClusterSnapshot) -> Vec<Finding> {
-    let case = Case::new(snapshot);
     let mut looked: Vec<SeenObject<'_>> = vec![];
     for seen in objects {
         looked.extend(around(*seen, snapshot));
@@ -196,12 +171,11 @@ pub(super) fn of_objects(objects: &[SeenObject<'_>], snapshot: &ClusterSnapshot)
             .unwrap_or(JUDGED.len())
     });
     let mut findings: Vec<Finding> = vec![];
-    let mut titles = vec![];
+    let mut judged: Vec<SeenObject<'_>> = vec![];
     for seen in looked {
-        let title = seen.title();
-        if !titles.contains(&title) {
-            findings.extend(case.judge(seen));
-            titles.push(title);
+        if !judged.iter().any(|one| one.same(&seen)) {
+            findings.extend(judge(seen, snapshot));
+            judged.push(seen);
         }
     }
     let asked: Vec<_> = objects.iter().map(SeenObject::title).collect();
@@ -215,6 +189,29 @@ pub(super) fn of_objects(objects: &[SeenObject<'_>], snapshot: &ClusterSnapshot)
     findings.retain(is_told);
     findings.sort_by_key(|finding| finding.weight);
     findings
+}
+
+/// So many logs explain failures.
+const MOST_LOGS: usize = 16;
+
+impl Question {
+    /// The logs that explain what fails, those of the pods that are named first, and how many there are in all.
+    pub(super) fn logs_that_explain(&self, snapshot: &ClusterSnapshot) -> (Vec<LogOf>, usize) {
+        let meant = self.meant(snapshot).unwrap_or_default();
+        let mut pods: Vec<_> = meant
+            .iter()
+            .flat_map(|meant| meant.pods(snapshot))
+            .collect();
+        for pod in self.of_kind(Pod, snapshot) {
+            if !pods.iter().any(|one| one.same(&pod)) {
+                pods.push(pod);
+            }
+        }
+        let mut logs: Vec<_> = pods.into_iter().flat_map(pods::logs_of).collect();
+        let all = logs.len();
+        logs.truncate(MOST_LOGS);
+        (logs, all)
+    }
 }
 
 /// From so many objects on a question is about everything.

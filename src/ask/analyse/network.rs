@@ -3,22 +3,18 @@
 use super::super::facts::{backend_text, backends};
 use super::super::kind::AskedKind;
 use super::super::object::{SeenObject, items, text};
-use super::{Case, Finding, Weight};
+use super::super::snapshot::ClusterSnapshot;
+use super::{Finding, Weight};
 use crate::error::suggest;
 
-pub(super) fn ingress(case: &Case<'_>, seen: SeenObject<'_>) -> Vec<Finding> {
-    let snapshot = case.snapshot;
+pub(super) fn ingress(seen: SeenObject<'_>, snapshot: &ClusterSnapshot) -> Vec<Finding> {
     let mut findings = vec![];
     for (host, path, backend) in backends(seen) {
         let name = backend["name"].as_str().unwrap_or_default();
         let way = format!("{host}{path}");
         let Some(service) = snapshot.find(AskedKind::Service, seen.namespace(), name) else {
-            let here: Vec<_> = snapshot
-                .all(AskedKind::Service)
-                .filter(|one| one.namespace() == seen.namespace())
-                .map(|one| one.name().to_owned())
-                .collect();
-            let near = suggest(name, here.iter().map(String::as_str))
+            let here = snapshot.here(AskedKind::Service, seen.namespace());
+            let near = suggest(name, here.map(|one| one.name()))
                 .map(|near| format!("; there is `{near}`"))
                 .unwrap_or_default();
             let what = format!(
@@ -70,8 +66,8 @@ pub(super) fn ingress(case: &Case<'_>, seen: SeenObject<'_>) -> Vec<Finding> {
     findings
 }
 
-pub(super) fn network_policy(case: &Case<'_>, seen: SeenObject<'_>) -> Vec<Finding> {
-    let pods = case.snapshot.pods_of(seen);
+pub(super) fn network_policy(seen: SeenObject<'_>, snapshot: &ClusterSnapshot) -> Vec<Finding> {
+    let pods = snapshot.pods_of(seen);
     let selector = super::super::object::selector_text(&seen.spec()["podSelector"]);
     if pods.is_empty() && !selector.is_empty() {
         let what = format!(

@@ -7,27 +7,27 @@ use super::super::columns::pod_status;
 use super::super::facts::probe_text;
 use super::super::object::{SeenObject, items, text};
 use super::super::snapshot::{ClusterSnapshot, LogOf};
-use super::{Case, Finding, Weight};
+use super::{Finding, Weight};
 use crate::release::crash::{self, PodFailure, Reason};
 use crate::shell::quote;
 
-pub(super) fn judge(case: &Case<'_>, pod: SeenObject<'_>) -> Vec<Finding> {
+pub(super) fn judge(pod: SeenObject<'_>, snapshot: &ClusterSnapshot) -> Vec<Finding> {
     let failure = pod
         .typed::<v1::Pod>()
-        .and_then(|typed| crash::failure(&typed, &case.events));
+        .and_then(|typed| crash::failure(&typed, snapshot.typed_events()));
     match failure {
-        Some(failure) => vec![failed(case, pod, &failure)],
-        None => waiting(case, pod).into_iter().collect(),
+        Some(failure) => vec![failed(pod, &failure, snapshot)],
+        None => waiting(pod, snapshot).into_iter().collect(),
     }
 }
 
-fn failed(case: &Case<'_>, pod: SeenObject<'_>, failure: &PodFailure) -> Finding {
+fn failed(pod: SeenObject<'_>, failure: &PodFailure, snapshot: &ClusterSnapshot) -> Finding {
     let log = failure
         .container
         .as_deref()
-        .map(|container| log_of(case.snapshot, pod, container))
+        .map(|container| log_of(snapshot, pod, container))
         .unwrap_or_default();
-    let report = crash::explain(failure, &case.events, &log);
+    let report = crash::explain(failure, snapshot.typed_events(), &log);
     let container = failure.container.as_deref();
     let field = match (&failure.reason, container) {
         (_, Some(container)) => format!("status.containerStatuses[{container}].state"),
@@ -42,11 +42,7 @@ fn failed(case: &Case<'_>, pod: SeenObject<'_>, failure: &PodFailure) -> Finding
     if failure.reason == Reason::Probe {
         finding.lines.extend(probes(pod));
     }
-    let has_log = matches!(
-        failure.reason,
-        Reason::Crash | Reason::CrashLoop | Reason::OutOfMemory | Reason::Probe
-    );
-    if has_log {
+    if failure.has_logs() {
         let previous = if failure.restarts > 0 {
             " --previous"
         } else {
@@ -60,8 +56,7 @@ fn failed(case: &Case<'_>, pod: SeenObject<'_>, failure: &PodFailure) -> Finding
             quote(pod.name()),
             place(pod)
         ));
-        let name = case
-            .snapshot
+        let name = snapshot
             .maker(pod)
             .map_or_else(|| pod.name().to_owned(), |(_, name)| name);
         finding
@@ -102,7 +97,7 @@ fn probes(pod: SeenObject<'_>) -> Vec<String> {
 }
 
 /// A pod that has not failed, and is not ready all the same.
-fn waiting(case: &Case<'_>, pod: SeenObject<'_>) -> Option<Finding> {
+fn waiting(pod: SeenObject<'_>, snapshot: &ClusterSnapshot) -> Option<Finding> {
     let phase = pod.status()["phase"].as_str().unwrap_or_default();
     if pod.is("Ready") || phase == "Succeeded" {
         return None;
@@ -117,14 +112,12 @@ fn waiting(case: &Case<'_>, pod: SeenObject<'_>) -> Option<Finding> {
             .shown_by("metadata.deletionTimestamp", "is set"),
         );
     }
-    let running = items(&pod.status()["initContainerStatuses"]).find(|status| {
-        status["state"]["running"].is_object() && status["started"] != true
-            || status["state"]["running"].is_object()
-    });
+    let running = items(&pod.status()["initContainerStatuses"])
+        .find(|status| status["state"]["running"].is_object());
     let what = match running {
         Some(status) => {
             let name = text(&status["name"]);
-            let log = log_of(case.snapshot, pod, &name);
+            let log = log_of(snapshot, pod, &name);
             let said = crate::log_lines::last_lines(&log, 1);
             let said = if said.is_empty() {
                 String::new()
@@ -147,8 +140,7 @@ fn waiting(case: &Case<'_>, pod: SeenObject<'_>) -> Option<Finding> {
     let mut finding = Finding::new(pod, Weight::Broken, what)
         .shown_by("status.conditions[Ready]", pod_status(pod));
     finding.lines = probes(pod);
-    let name = case
-        .snapshot
+    let name = snapshot
         .maker(pod)
         .map_or_else(|| pod.name().to_owned(), |(_, name)| name);
     let finding = match running {
@@ -168,15 +160,7 @@ fn waiting(case: &Case<'_>, pod: SeenObject<'_>) -> Option<Finding> {
 
 /// The log that tells most: that of the run that ended, if there was one. Without the times before its lines.
 fn log_of(snapshot: &ClusterSnapshot, pod: SeenObject<'_>, container: &str) -> String {
-    let log = |previous: bool| {
-        let of = LogOf {
-            namespace: pod.namespace().to_owned(),
-            pod: pod.name().to_owned(),
-            container: container.to_owned(),
-            previous,
-        };
-        snapshot.logs.get(&of)
-    };
+    let log = |previous: bool| snapshot.logs.get(&LogOf::of(pod, container, previous));
     let lines = log(true)
         .or_else(|| log(false))
         .map(String::as_str)
@@ -189,7 +173,7 @@ fn log_of(snapshot: &ClusterSnapshot, pod: SeenObject<'_>, container: &str) -> S
 }
 
 /// The logs that explain a pod, if it is in trouble.
-pub(in super::super) fn logs_of(pod: SeenObject<'_>) -> Vec<LogOf> {
+pub(super) fn logs_of(pod: SeenObject<'_>) -> Vec<LogOf> {
     let is_fine = pod.is("Ready") || pod.status()["phase"] == "Succeeded";
     let of = |status: &serde_json::Value| {
         let (state, last) = (&status["state"], &status["lastState"]);
@@ -198,12 +182,7 @@ pub(in super::super) fn logs_of(pod: SeenObject<'_>) -> Vec<LogOf> {
         let tells = bad(&last["terminated"])
             || bad(&state["terminated"])
             || (state["running"].is_object() && status["ready"] != true);
-        tells.then(|| LogOf {
-            namespace: pod.namespace().to_owned(),
-            pod: pod.name().to_owned(),
-            container: text(&status["name"]),
-            previous,
-        })
+        tells.then(|| LogOf::of(pod, text(&status["name"]), previous))
     };
     if is_fine {
         vec![]

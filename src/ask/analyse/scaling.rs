@@ -1,20 +1,18 @@
 //! What scales, what must stay, and what is used up: HPAs, PodDisruptionBudgets, quotas.
 
-use super::super::kind::KINDS;
+use super::super::kind::AskedKind;
 use super::super::object::{SeenObject, text, texts};
-use super::{Case, Finding, Weight};
+use super::super::snapshot::ClusterSnapshot;
+use super::{Finding, Weight};
 use crate::quantity::thousandths;
 
-pub(super) fn autoscaler(case: &Case<'_>, seen: SeenObject<'_>) -> Vec<Finding> {
+pub(super) fn autoscaler(seen: SeenObject<'_>, snapshot: &ClusterSnapshot) -> Vec<Finding> {
     let name = seen.name();
     let target = &seen.spec()["scaleTargetRef"];
-    let kind = KINDS
-        .iter()
-        .map(|row| row.kind())
-        .find(|kind| target["kind"] == kind.name());
+    let kind = target["kind"].as_str().and_then(AskedKind::named);
     let of = text(&target["name"]);
-    if let Some(kind) = kind.filter(|kind| case.snapshot.is_read(*kind))
-        && case.snapshot.find(kind, seen.namespace(), &of).is_none()
+    if let Some(kind) = kind.filter(|kind| snapshot.is_read(*kind))
+        && snapshot.find(kind, seen.namespace(), &of).is_none()
     {
         let what = format!(
             "HPA `{name}` scales {} `{of}`, which is not there",
@@ -59,10 +57,10 @@ pub(super) fn autoscaler(case: &Case<'_>, seen: SeenObject<'_>) -> Vec<Finding> 
     told.into_iter().collect()
 }
 
-pub(super) fn budget(case: &Case<'_>, seen: SeenObject<'_>) -> Vec<Finding> {
+pub(super) fn budget(seen: SeenObject<'_>, snapshot: &ClusterSnapshot) -> Vec<Finding> {
     let name = seen.name();
     let status = seen.status();
-    if case.snapshot.pods_of(seen).is_empty() {
+    if snapshot.pods_of(seen).is_empty() {
         let what = format!("PDB `{name}` protects no pod: its selector chooses none");
         return vec![Finding::new(seen, Weight::Limited, what).shown_by(
             "spec.selector",

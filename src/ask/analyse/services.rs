@@ -3,53 +3,64 @@
 
 use std::collections::BTreeMap;
 
+use kube::core::SelectorExt;
 use serde_json::Value;
 
-use super::super::kind::AskedKind;
-use super::super::object::{SeenObject, items, selects, texts};
+use super::super::kind::{AskedKind, WORKLOADS};
+use super::super::object::{SeenObject, items, selector, texts};
 use super::super::relation::{limits_ingress, policies_of};
 use super::super::snapshot::ClusterSnapshot;
-use super::{Case, Finding, Weight};
+use super::{Finding, Weight};
 use crate::error::suggest;
 use crate::release::labels::words;
-use crate::session::behind::{Behind, NamespaceLists, NamespaceObjects};
+use crate::session::behind::{Behind, NO_REPLICAS, NOT_READY};
 
-pub(super) fn judge(case: &Case<'_>, service: SeenObject<'_>) -> Vec<Finding> {
-    let mut findings: Vec<_> = nothing_behind(case, service).into_iter().collect();
-    if findings.is_empty() {
-        findings.extend(wrong_port(case.snapshot, service));
+pub(super) fn judge(service: SeenObject<'_>, snapshot: &ClusterSnapshot) -> Vec<Finding> {
+    let pods = snapshot.pods_of(service);
+    let behind = nothing_behind(service, &pods, snapshot);
+    let mut findings: Vec<_> = behind.into_iter().collect();
+    if let Some(pod) = pods.first() {
+        if findings.is_empty() {
+            findings.extend(wrong_port(service, *pod));
+        }
+        findings.extend(shut_out(service, *pod, snapshot));
     }
-    findings.extend(shut_out(case.snapshot, service));
     findings
 }
 
-fn nothing_behind(case: &Case<'_>, service: SeenObject<'_>) -> Option<Finding> {
-    let snapshot = case.snapshot;
-    let objects = NamespaceObjects::of(service.namespace(), lists(snapshot, service.namespace()));
+fn nothing_behind(
+    service: SeenObject<'_>,
+    pods: &[SeenObject<'_>],
+    snapshot: &ClusterSnapshot,
+) -> Option<Finding> {
+    if service.spec()["type"] == "ExternalName" {
+        return None;
+    }
+    let objects = snapshot.behind(service.namespace())?;
     let ports =
         items(&service.spec()["ports"]).filter_map(|port| port["port"].as_u64()?.try_into().ok());
     let behind = ports
         .map(|port: u16| objects.behind_port(service.name(), port))
         .find(|behind| *behind != Behind::Ready)?;
-    if service.spec()["type"] == "ExternalName" {
-        return None;
-    }
     let name = service.name();
     let selector = texts(&service.spec()["selector"]);
     let (weight, why) = match &behind {
         Behind::Ready => return None,
         // The pods' own state tells it.
-        Behind::Expected(why) if why.contains("is not Ready") => (Weight::Follows, why),
+        Behind::Expected(why) if why.contains(NOT_READY) => (Weight::Follows, why),
         // Of a Service without a selector somebody else writes the endpoints.
         Behind::Nothing(_)
             if selector.is_empty() && !snapshot.ready_endpoints(service).is_empty() =>
         {
             return None;
         }
-        Behind::Nothing(why) if why.contains("has 0 replicas") => (Weight::Told, why),
+        Behind::Nothing(why) if why.contains(NO_REPLICAS) => (Weight::Told, why),
         Behind::Expected(why) | Behind::Nothing(why) => (Weight::Broken, why),
     };
-    let near = nearest_labels(snapshot, service, &selector);
+    let near = match pods.is_empty() {
+        true => nearest_labels(snapshot, service, &selector),
+        false => String::new(),
+    };
     let finding = Finding::new(
         service,
         weight,
@@ -68,19 +79,11 @@ fn nearest_labels(
     service: SeenObject<'_>,
     selector: &BTreeMap<String, String>,
 ) -> String {
-    if !snapshot.pods_of(service).is_empty() {
-        return String::new();
-    }
-    let labels: Vec<BTreeMap<String, String>> = [
-        AskedKind::Deployment,
-        AskedKind::StatefulSet,
-        AskedKind::DaemonSet,
-    ]
-    .into_iter()
-    .flat_map(|kind| snapshot.all(kind))
-    .filter(|one| one.namespace() == service.namespace())
-    .map(|one| one.pod_labels())
-    .collect();
+    let labels: Vec<BTreeMap<String, String>> = WORKLOADS
+        .iter()
+        .flat_map(|kind| snapshot.here(*kind, service.namespace()))
+        .map(|one| one.pod_labels())
+        .collect();
     let near = selector.iter().find_map(|(key, value)| {
         let values = labels
             .iter()
@@ -95,9 +98,7 @@ fn nearest_labels(
 }
 
 /// A port number that no container declares, although it declares others.
-fn wrong_port(snapshot: &ClusterSnapshot, service: SeenObject<'_>) -> Option<Finding> {
-    let pods = snapshot.pods_of(service);
-    let pod = pods.first()?;
+fn wrong_port(service: SeenObject<'_>, pod: SeenObject<'_>) -> Option<Finding> {
     let declared: Vec<_> = pod
         .containers()
         .flat_map(|one| items(&one["ports"]))
@@ -128,17 +129,19 @@ fn wrong_port(snapshot: &ClusterSnapshot, service: SeenObject<'_>) -> Option<Fin
 }
 
 /// NetworkPolicies that let none of the pods that there are reach the Service.
-fn shut_out(snapshot: &ClusterSnapshot, service: SeenObject<'_>) -> Option<Finding> {
-    let pods = snapshot.pods_of(service);
-    let pod = pods.first()?;
-    let limiting: Vec<_> = policies_of(*pod, snapshot)
+fn shut_out(
+    service: SeenObject<'_>,
+    pod: SeenObject<'_>,
+    snapshot: &ClusterSnapshot,
+) -> Option<Finding> {
+    let limiting: Vec<_> = policies_of(pod, snapshot)
         .into_iter()
         .filter(|policy| limits_ingress(*policy))
         .collect();
     if limiting.is_empty()
         || limiting
             .iter()
-            .any(|policy| lets_in(*policy, *pod, snapshot))
+            .any(|policy| lets_in(*policy, pod, snapshot))
     {
         return None;
     }
@@ -185,34 +188,13 @@ fn fits_any(
     if peer["namespaceSelector"].is_object() {
         return true;
     }
-    let here = snapshot
-        .all(AskedKind::Pod)
-        .filter(|pod| pod.namespace() == policy.namespace() && pod.title() != behind.title());
-    here.into_iter()
-        .any(|pod| selects(&peer["podSelector"], &pod.labels()))
-}
-
-fn lists(snapshot: &ClusterSnapshot, namespace: &str) -> NamespaceLists {
-    fn of<K: serde::de::DeserializeOwned>(
-        snapshot: &ClusterSnapshot,
-        kind: AskedKind,
-        namespace: &str,
-    ) -> Vec<K> {
-        snapshot
-            .all(kind)
-            .filter(|seen| seen.namespace() == namespace)
-            .filter_map(|seen| seen.typed())
-            .collect()
-    }
-    NamespaceLists {
-        services: of(snapshot, AskedKind::Service, namespace),
-        slices: of(snapshot, AskedKind::EndpointSlice, namespace),
-        pods: of(snapshot, AskedKind::Pod, namespace),
-        deployments: of(snapshot, AskedKind::Deployment, namespace),
-        stateful_sets: of(snapshot, AskedKind::StatefulSet, namespace),
-        daemon_sets: of(snapshot, AskedKind::DaemonSet, namespace),
-        replica_sets: of(snapshot, AskedKind::ReplicaSet, namespace),
-        jobs: of(snapshot, AskedKind::Job, namespace),
-        cron_jobs: of(snapshot, AskedKind::CronJob, namespace),
-    }
+    let Some(selector) = selector(&peer["podSelector"]) else {
+        return false;
+    };
+    let others = snapshot
+        .here(AskedKind::Pod, policy.namespace())
+        .filter(|pod| !pod.same(&behind));
+    others
+        .into_iter()
+        .any(|pod| selector.matches(&pod.labels()))
 }

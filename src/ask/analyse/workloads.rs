@@ -5,10 +5,11 @@ use k8s_openapi::api::apps::v1;
 use super::super::columns::ready_of;
 use super::super::kind::AskedKind;
 use super::super::object::{SeenObject, text};
-use super::{Case, Finding, Weight};
+use super::super::snapshot::ClusterSnapshot;
+use super::{Finding, Weight};
 use crate::release::readiness::refused_pods;
 
-pub(super) fn judge(case: &Case<'_>, seen: SeenObject<'_>) -> Vec<Finding> {
+pub(super) fn judge(seen: SeenObject<'_>, snapshot: &ClusterSnapshot) -> Vec<Finding> {
     let (ready, wanted) = ready_of(seen);
     let name = seen.name();
     let kind = seen.kind.name();
@@ -19,13 +20,13 @@ pub(super) fn judge(case: &Case<'_>, seen: SeenObject<'_>) -> Vec<Finding> {
     let refused = match seen.kind {
         AskedKind::Deployment => seen
             .typed::<v1::Deployment>()
-            .and_then(|typed| refused_pods::of_deployment(&typed, &case.events)),
+            .and_then(|typed| refused_pods::of_deployment(&typed, snapshot.typed_events())),
         AskedKind::StatefulSet => seen
             .typed::<v1::StatefulSet>()
-            .and_then(|typed| refused_pods::of_stateful_set(&typed, &case.events)),
+            .and_then(|typed| refused_pods::of_stateful_set(&typed, snapshot.typed_events())),
         AskedKind::DaemonSet => seen
             .typed::<v1::DaemonSet>()
-            .and_then(|typed| refused_pods::of_daemon_set(&typed, &case.events)),
+            .and_then(|typed| refused_pods::of_daemon_set(&typed, snapshot.typed_events())),
         _ => None,
     };
     if let Some(failure) = refused {
@@ -47,10 +48,10 @@ pub(super) fn judge(case: &Case<'_>, seen: SeenObject<'_>) -> Vec<Finding> {
     if ready >= wanted {
         return vec![];
     }
-    let pods = case.snapshot.pods_of(seen);
+    let pods = snapshot.pods_of(seen);
     let explained = pods
         .iter()
-        .any(|pod| !super::pods::judge(case, *pod).is_empty());
+        .any(|pod| !super::pods::judge(*pod, snapshot).is_empty());
     if explained {
         // The pods' own findings are told before; this one says what follows from them.
         let what = format!("{kind} `{name}` has {ready} of {wanted} pods ready");

@@ -3,9 +3,9 @@
 use jiff::{SignedDuration, Timestamp};
 
 use super::super::answer::AskAnswer;
-use super::super::kind::{AskedKind, KINDS};
-use super::super::moment::{Moment, age};
-use super::super::object::{SeenObject, items, moment, text};
+use super::super::kind::AskedKind;
+use super::super::moment::{Moment, Window};
+use super::super::object::{SeenObject, moment, text};
 use super::super::question::Question;
 use super::super::snapshot::{ClusterSnapshot, seen_last};
 use super::super::unclear::Unclear;
@@ -30,11 +30,8 @@ pub(in super::super) fn changed(
     snapshot: &ClusterSnapshot,
 ) -> Result<AskAnswer, Unclear> {
     let asked = question.cut.since.clone().unwrap_or(Moment::Ago(RECENTLY));
-    let Some(since) = asked.before(snapshot.now, &snapshot.zone) else {
-        return Err(Unclear::lacking(
-            "that time is not in the past",
-            "what changed since 10:00",
-        ));
+    let Some(window) = asked.window(snapshot.now, &snapshot.zone) else {
+        return Err(Unclear::ahead(&asked.typed()));
     };
     let meant = question.meant(snapshot)?;
     let names: Vec<_> = meant
@@ -49,11 +46,7 @@ pub(in super::super) fn changed(
         .collect();
     let is_meant = |name: &str| meant.is_empty() || names.iter().any(|known| known == name);
     let mut changes = vec![];
-    for kind in KINDS
-        .iter()
-        .map(|row| row.kind())
-        .filter(|kind| !matches!(kind, AskedKind::Event | AskedKind::EndpointSlice))
-    {
+    for kind in AskedKind::nameable() {
         if !question.kinds.is_empty() && !question.kinds.contains(&kind) {
             continue;
         }
@@ -62,7 +55,7 @@ pub(in super::super) fn changed(
             .into_iter()
             .filter(|seen| is_meant(seen.name()))
         {
-            changes.extend(of_object(seen, since));
+            changes.extend(of_object(seen, window));
         }
     }
     for event in question.of_kind(AskedKind::Event, snapshot) {
@@ -74,32 +67,33 @@ pub(in super::super) fn changed(
                 .kinds
                 .iter()
                 .any(|kind| about["kind"] == kind.name());
-        if let Some(last) =
-            seen_last(event).filter(|last| *last >= since && is_told && is_kind && is_meant(name))
+        if let Some(last) = seen_last(event)
+            .filter(|last| window.has(*last) && is_told && is_kind && is_meant(name))
         {
             changes.push((
                 last,
                 format!("{} {name}", text(&about["kind"])),
-                text(&event.value["message"]).replace('\n', " "),
+                event.message(),
             ));
         }
     }
     changes.sort();
     changes.dedup();
     let mut answer = AskAnswer::new(question, snapshot);
-    let shown = since
-        .to_zoned(snapshot.zone.clone())
-        .strftime("%Y-%m-%d %H:%M:%S %Z");
+    let shown = match asked {
+        Moment::Ago(_) => format!("since {}", snapshot.local(window.from)),
+        other => other.words(snapshot),
+    };
     let all = question.scope.words(snapshot);
     answer.text = match changes.len() {
-        0 => format!("devk sees no change in {all} since {shown}."),
-        1 => format!("1 change in {all} since {shown}."),
-        count => format!("{count} changes in {all} since {shown}."),
+        0 => format!("devk sees no change in {all} {shown}."),
+        1 => format!("1 change in {all} {shown}."),
+        count => format!("{count} changes in {all} {shown}."),
     };
     answer.count = Some(changes.len());
     let rows = changes
         .into_iter()
-        .map(|(at, object, what)| vec![format!("{} ago", age(at, snapshot.now)), object, what])
+        .map(|(at, object, what)| vec![snapshot.ago(Some(at)), object, what])
         .collect();
     answer.table(&["WHEN", "OBJECT", "WHAT"], rows);
     answer.notes.push(
@@ -114,26 +108,20 @@ pub(in super::super) fn changed(
 
 type Change = (Timestamp, String, String);
 
-fn of_object(seen: SeenObject<'_>, since: Timestamp) -> Vec<Change> {
+fn of_object(seen: SeenObject<'_>, window: Window) -> Vec<Change> {
     let title = format!("{} {}", seen.kind.name(), seen.name());
     let mut changes: Vec<Change> = vec![];
     let mut add = |at: Option<Timestamp>, what: String| {
         changes.extend(
-            at.filter(|at| *at >= since)
+            at.filter(|at| window.has(*at))
                 .map(|at| (at, title.clone(), what)),
         )
     };
-    let image = || {
-        seen.containers()
-            .map(|one| text(&one["image"]))
-            .collect::<Vec<_>>()
-            .join(", ")
-    };
     let created = match seen.kind {
         AskedKind::ReplicaSet if seen.controller().is_some() => {
-            format!("new revision, image {}", image())
+            format!("new revision, image {}", seen.images())
         }
-        AskedKind::Pod => format!("made, image {}", image()),
+        AskedKind::Pod => format!("made, image {}", seen.images()),
         _ => "made".to_owned(),
     };
     add(seen.created(), created);
@@ -151,16 +139,11 @@ fn of_object(seen: SeenObject<'_>, since: Timestamp) -> Vec<Change> {
         );
         add(moment(&end["finishedAt"]), what);
     }
-    let ends = items(&seen.status()["conditions"]).filter(|one| {
-        one["status"] == "True" && matches!(one["type"].as_str(), Some("Complete" | "Failed"))
-    });
-    if seen.kind == AskedKind::Job {
-        for end in ends {
-            add(
-                moment(&end["lastTransitionTime"]),
-                format!("ended: {}", text(&end["type"])),
-            );
-        }
+    if let Some(end) = seen.end().filter(|_| seen.kind == AskedKind::Job) {
+        add(
+            moment(&end["lastTransitionTime"]),
+            format!("ended: {}", text(&end["type"])),
+        );
     }
     changes
 }

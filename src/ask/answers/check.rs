@@ -1,14 +1,14 @@
 //! Questions of yes or no: of all objects of a kind, of any, of named ones, and whether there is something at all.
 
 use super::super::answer::{AskAnswer, places};
-use super::super::columns::status_word;
-use super::super::kind::AskedKind;
+use super::super::columns::{ready_of, status_word};
+use super::super::kind::{AskedKind, WORKLOADS};
 use super::super::object::SeenObject;
 use super::super::question::{AskedState, Condition, Question};
 use super::super::snapshot::ClusterSnapshot;
 use super::super::unclear::Unclear;
 use super::list::{commands, conditions, counted, list, next, selected};
-use super::{fitting, table};
+use super::{fitting, table, why_next};
 
 /// `are all pods ready`, `is api running`, `are there failed jobs`, `is there a service called redis`.
 pub(in super::super) fn check(
@@ -17,7 +17,9 @@ pub(in super::super) fn check(
 ) -> Result<AskAnswer, Unclear> {
     match (question.names.is_empty(), question.kinds.is_empty()) {
         (true, _) => of_kinds(question, snapshot),
-        (false, false) if !question.conditions.is_empty() => of_kinds(question, snapshot),
+        (false, false) if question.refers.is_none() && !question.conditions.is_empty() => {
+            of_kinds(question, snapshot)
+        }
         (false, false) => {
             // Whether there is one is asked, so that none is an answer.
             let mut answer = list(question, snapshot)?;
@@ -64,7 +66,7 @@ fn of_kinds(question: &Question, snapshot: &ClusterSnapshot) -> Result<AskAnswer
             "{}: {}{}.",
             yes_or_no(yes),
             counted(question, fitting.len()),
-            conditions(question)
+            conditions(question, snapshot)
         );
         answer.yes = Some(yes);
         answer.count = Some(fitting.len());
@@ -75,9 +77,7 @@ fn of_kinds(question: &Question, snapshot: &ClusterSnapshot) -> Result<AskAnswer
     }
     let others: Vec<_> = all
         .iter()
-        .filter(|seen| {
-            !fitting.iter().any(|one| one.title() == seen.title()) && !is_excused(**seen, question)
-        })
+        .filter(|seen| !fitting.iter().any(|one| one.same(seen)) && !is_excused(**seen, question))
         .copied()
         .collect();
     let yes = others.is_empty() && !fitting.is_empty();
@@ -89,29 +89,25 @@ fn of_kinds(question: &Question, snapshot: &ClusterSnapshot) -> Result<AskAnswer
             format!(
                 "There are {}{}.",
                 counted(question, 0),
-                conditions(question)
+                conditions(question, snapshot)
             )
         }
         0 => format!(
             "Yes: {}{}, and no other.",
             counted(question, fitting.len()),
-            conditions(question)
+            conditions(question, snapshot)
         ),
         count => format!(
             "No: {} not so:{}.",
             is_are(question, count),
-            conditions(question)
+            conditions(question, snapshot)
         ),
     };
     let shown = if yes { &fitting } else { &others };
     let (columns, rows) = table(shown, snapshot);
     answer.table(&columns, rows);
     if let Some(first) = others.first() {
-        answer.next(format!(
-            "devk ask \"why is {} {} not ready\"",
-            first.kind.name().to_lowercase(),
-            first.name()
-        ));
+        why_next(&mut answer, *first);
     }
     Ok(answer)
 }
@@ -130,10 +126,7 @@ fn is_excused(seen: SeenObject<'_>, question: &Question) -> bool {
         )
     });
     let is_done = seen.kind == AskedKind::Pod && seen.status()["phase"] == "Succeeded";
-    let is_unwanted = matches!(
-        seen.kind,
-        AskedKind::Deployment | AskedKind::StatefulSet | AskedKind::DaemonSet
-    ) && super::super::columns::ready_of(seen).1 == 0;
+    let is_unwanted = WORKLOADS.contains(&seen.kind) && ready_of(seen).1 == 0;
     about && (is_done || is_unwanted)
 }
 
@@ -171,7 +164,7 @@ fn of_names_asked(question: &Question, snapshot: &ClusterSnapshot) -> Result<Ask
         };
         yes &= held;
         let state = status_word(seen, snapshot);
-        said.push(format!("{} `{}` is {state}", seen.kind.name(), seen.name()));
+        said.push(format!("{} is {state}", seen.called()));
         answer.shows(seen, "status", state);
         rows.push(seen);
         answer.kubectl(format!(
@@ -187,7 +180,7 @@ fn of_names_asked(question: &Question, snapshot: &ClusterSnapshot) -> Result<Ask
     answer.text = format!(
         "{}:{}: {}.",
         yes_or_no(yes),
-        conditions(question),
+        conditions(question, snapshot),
         said.join(", ")
     );
     answer.yes = Some(yes);
@@ -220,7 +213,7 @@ fn exist(question: &Question, snapshot: &ClusterSnapshot) -> Result<AskAnswer, U
             "Yes: {}.",
             found
                 .iter()
-                .map(|seen| format!("{} `{}` is there", seen.kind.name(), seen.name()))
+                .map(|seen| format!("{} is there", seen.called()))
                 .collect::<Vec<_>>()
                 .join(", ")
         ),

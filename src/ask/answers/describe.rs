@@ -66,9 +66,8 @@ pub(in super::super) fn describe(
     for meant in question.meant(snapshot)? {
         let first = meant.first().ok_or_else(Unclear::empty)?;
         said.push(format!(
-            "{} `{}` in {}: {}",
-            first.kind.name(),
-            first.name(),
+            "{} in {}: {}",
+            first.called(),
             whose(first),
             status_word(first, snapshot)
         ));
@@ -150,7 +149,7 @@ fn tell(
     for pod in snapshot
         .pods_of(first)
         .into_iter()
-        .filter(|pod| pod.title() != first.title())
+        .filter(|pod| !pod.same(&first))
     {
         events.extend(snapshot.events_of(pod));
     }
@@ -159,7 +158,7 @@ fn tell(
         answer.shows(
             first,
             format!("event {}", text(&event.value["reason"])),
-            text(&event.value["message"]).replace('\n', " "),
+            event.message(),
         );
     }
     answer.kubectl(format!(

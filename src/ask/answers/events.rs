@@ -2,7 +2,6 @@
 
 use super::super::answer::{AskAnswer, places};
 use super::super::kind::AskedKind;
-use super::super::moment::age;
 use super::super::object::{SeenObject, text};
 use super::super::question::Question;
 use super::super::relation::related;
@@ -38,12 +37,10 @@ pub(in super::super) fn events(
             let made = snapshot
                 .pods_of(*object)
                 .into_iter()
-                .filter(|pod| pod.title() != object.title());
+                .filter(|pod| !pod.same(object));
             found.extend(made.flat_map(|pod| snapshot.events_of(pod)));
             if object.kind == AskedKind::Deployment {
-                let sets = snapshot
-                    .all(AskedKind::ReplicaSet)
-                    .filter(|set| set.controller() == Some(("Deployment", object.name())));
+                let sets = snapshot.made_by(AskedKind::ReplicaSet, *object);
                 found.extend(sets.flat_map(|set| snapshot.events_of(set)));
             }
         }
@@ -66,9 +63,9 @@ pub(in super::super) fn events(
         .cut
         .since
         .as_ref()
-        .and_then(|moment| moment.before(snapshot.now, &snapshot.zone));
+        .and_then(|moment| moment.window(snapshot.now, &snapshot.zone));
     found.retain(|event| {
-        since.is_none_or(|since| seen_last(*event).is_some_and(|last| last >= since))
+        since.is_none_or(|since| seen_last(*event).is_some_and(|last| since.has(last)))
     });
     found.retain(|event| !question.cut.errors || event.value["type"] == "Warning");
     found.sort_by_key(|event| (seen_last(*event), event.name()));
@@ -106,13 +103,11 @@ fn row(event: SeenObject<'_>, snapshot: &ClusterSnapshot) -> Vec<String> {
         .or(value["count"].as_i64())
         .unwrap_or(1);
     vec![
-        seen_last(event)
-            .map(|time| age(time, snapshot.now))
-            .unwrap_or_default(),
+        snapshot.age(seen_last(event)),
         text(&value["type"]),
         text(&value["reason"]),
         format!("{} {}", text(&about["kind"]), text(&about["name"])),
         times.to_string(),
-        text(&value["message"]).trim().replace('\n', " "),
+        event.message().trim().to_owned(),
     ]
 }

@@ -7,7 +7,7 @@ use super::super::object::SeenObject;
 use super::super::question::{Fact, Question};
 use super::super::snapshot::ClusterSnapshot;
 use super::super::unclear::Unclear;
-use super::{fitting, select};
+use super::{capitalized, fitting, is_apart, select};
 use crate::shell::quote;
 
 pub(in super::super) fn fact(
@@ -24,16 +24,13 @@ pub(in super::super) fn fact(
             return super::talks::talks(question, snapshot);
         }
     }
-    let objects = if question.names.is_empty() {
+    let objects = if question.is_of_kinds() {
         of_kinds(question, row, snapshot)?
     } else {
         of_names(question, row, snapshot)?
     };
     let mut answer = AskAnswer::new(question, snapshot);
-    let own = snapshot.project.namespace.as_str();
-    let is_apart = objects
-        .iter()
-        .any(|seen| !seen.namespace().is_empty() && seen.namespace() != own);
+    let is_apart = is_apart(&objects, snapshot);
     let mut rows = vec![];
     for seen in &objects {
         let called = if is_apart {
@@ -62,7 +59,7 @@ pub(in super::super) fn fact(
         .chain(row.columns.iter().copied())
         .collect();
     answer.table(&columns, rows);
-    if question.names.is_empty() {
+    if question.is_of_kinds() {
         for kind in &question.kinds {
             for place in places(question, *kind, snapshot) {
                 answer.kubectl(format!("get {} --output yaml{place}", kind.plural()));
@@ -92,12 +89,7 @@ fn sentence(fact: Fact, objects: &[SeenObject<'_>], rows: &[Vec<String>]) -> Str
                 .filter(|cell| !cell.is_empty())
                 .cloned()
                 .collect();
-            format!(
-                "{} `{}`, {words}: {}.",
-                one.kind.name(),
-                one.name(),
-                cells.join(", ")
-            )
+            format!("{}, {words}: {}.", one.called(), cells.join(", "))
         }
         _ => format!(
             "{} of {}:",
@@ -105,14 +97,6 @@ fn sentence(fact: Fact, objects: &[SeenObject<'_>], rows: &[Vec<String>]) -> Str
             super::list::names(objects)
         ),
     }
-}
-
-fn capitalized(text: &str) -> String {
-    let mut letters = text.chars();
-    letters
-        .next()
-        .map(|first| first.to_uppercase().chain(letters).collect())
-        .unwrap_or_default()
 }
 
 fn of_kinds<'a>(
@@ -169,10 +153,9 @@ fn of_names<'a>(
             found = other.unwrap_or_default();
         }
         let Some(first) = found.first().map(|seen| seen.kind) else {
-            let what = meant.first().map_or_else(
-                || meant.name.clone(),
-                |seen| format!("{} `{}`", seen.kind.name(), seen.name()),
-            );
+            let what = meant
+                .first()
+                .map_or_else(|| meant.name.clone(), |seen| seen.called());
             if row.kinds == [AskedKind::Pod]
                 && meant.first().is_some_and(|seen| seen.kind.has_pods())
             {

@@ -2,11 +2,12 @@
 
 use super::super::answer::{AskAnswer, listed, places};
 use super::super::kind::AskedKind;
+use super::super::mention::mentions;
 use super::super::object::SeenObject;
-use super::super::question::{AskedState, Condition, Question};
+use super::super::question::{AskedState, Condition, Question, Referring};
 use super::super::snapshot::ClusterSnapshot;
 use super::super::unclear::Unclear;
-use super::{select, table};
+use super::{capitalized, select, table, why_next};
 
 /// The objects of all kinds that are asked for.
 pub(super) fn selected<'a>(
@@ -36,8 +37,12 @@ pub(super) fn counted(question: &Question, count: usize) -> String {
     }
 }
 
-pub(super) fn conditions(question: &Question) -> String {
-    let words: Vec<_> = question.conditions.iter().map(Condition::words).collect();
+pub(super) fn conditions(question: &Question, snapshot: &ClusterSnapshot) -> String {
+    let words: Vec<_> = question
+        .conditions
+        .iter()
+        .map(|condition| condition.words(snapshot))
+        .collect();
     if words.is_empty() {
         String::new()
     } else {
@@ -45,7 +50,7 @@ pub(super) fn conditions(question: &Question) -> String {
     }
 }
 
-fn of_names(question: &Question) -> String {
+fn of_names(question: &Question, count: usize) -> String {
     let names: Vec<_> = question
         .names
         .iter()
@@ -54,7 +59,13 @@ fn of_names(question: &Question) -> String {
     if names.is_empty() {
         String::new()
     } else {
-        format!(" of {}", names.join(" and "))
+        let names = names.join(" and ");
+        match question.refers {
+            None => format!(" of {names}"),
+            Some(Referring::To) if count == 1 => format!(" that refers to {names}"),
+            Some(Referring::To) => format!(" that refer to {names}"),
+            Some(Referring::From) => format!(" to which {names} refers"),
+        }
     }
 }
 
@@ -92,30 +103,25 @@ pub(super) fn commands(answer: &mut AskAnswer, question: &Question, snapshot: &C
 
 /// What somebody does next about a pod or workload that is not as it should be.
 pub(super) fn next(answer: &mut AskAnswer, question: &Question, objects: &[SeenObject<'_>]) {
-    let about = question.conditions.iter().any(|condition| {
+    let mut states = question.conditions.iter().flat_map(Condition::states);
+    let about = states.any(|state| {
         matches!(
-            condition,
-            Condition::Is(
-                AskedState::NotReady
-                    | AskedState::Crashing
-                    | AskedState::Pending
-                    | AskedState::Failed
-                    | AskedState::NotRunning
-                    | AskedState::Trouble
-                    | AskedState::NoImage
-                    | AskedState::OutOfMemory
-                    | AskedState::WithoutEndpoints
-                    | AskedState::Unbound
-                    | AskedState::Unschedulable
-            )
+            state,
+            AskedState::NotReady
+                | AskedState::Crashing
+                | AskedState::Pending
+                | AskedState::Failed
+                | AskedState::NotRunning
+                | AskedState::Trouble
+                | AskedState::NoImage
+                | AskedState::OutOfMemory
+                | AskedState::WithoutEndpoints
+                | AskedState::Unbound
+                | AskedState::Unschedulable
         )
     });
     if let Some(first) = objects.first().filter(|_| about) {
-        answer.next(format!(
-            "devk ask \"why is {} {} not ready\"",
-            first.kind.name().to_lowercase(),
-            first.name()
-        ));
+        why_next(answer, *first);
     }
 }
 
@@ -134,9 +140,9 @@ pub(in super::super) fn list(
     let mut answer = AskAnswer::new(question, snapshot);
     answer.text = format!(
         "{}{}{}.",
-        sentence(&counted(question, objects.len())),
-        of_names(question),
-        conditions(question)
+        capitalized(&counted(question, objects.len())),
+        of_names(question, objects.len()),
+        conditions(question, snapshot)
     );
     answer.count = Some(objects.len());
     if question.kinds.contains(&AskedKind::StorageClass) {
@@ -158,25 +164,13 @@ pub(in super::super) fn list(
     answer.table(&columns, rows);
     commands(&mut answer, question, snapshot);
     next(&mut answer, question, &objects);
+    if question.refers.is_some() {
+        shows_references(&mut answer, question, &objects, snapshot)?;
+    }
     if question.wants_yes {
         answer.yes = Some(!objects.is_empty());
     }
     Ok(answer)
-}
-
-pub(in super::super) fn count(
-    question: &Question,
-    snapshot: &ClusterSnapshot,
-) -> Result<AskAnswer, Unclear> {
-    list(question, snapshot)
-}
-
-fn sentence(text: &str) -> String {
-    let mut letters = text.chars();
-    letters
-        .next()
-        .map(|first| first.to_uppercase().chain(letters).collect())
-        .unwrap_or_default()
 }
 
 /// Names of objects for a sentence.
@@ -187,4 +181,45 @@ pub(super) fn names(objects: &[SeenObject<'_>]) -> String {
             .map(|seen| seen.name().to_owned())
             .collect::<Vec<_>>(),
     )
+}
+
+/// Where the objects refer to what was meant, or that to them.
+fn shows_references(
+    answer: &mut AskAnswer,
+    question: &Question,
+    objects: &[SeenObject<'_>],
+    snapshot: &ClusterSnapshot,
+) -> Result<(), Unclear> {
+    let meant = question.meant(snapshot)?;
+    let named: Vec<_> = meant.iter().flat_map(|meant| &meant.objects).collect();
+    for one in objects {
+        for other in &named {
+            let (user, used) = match question.refers {
+                Some(Referring::From) => (**other, *one),
+                _ => (*one, **other),
+            };
+            if used.kind == AskedKind::Service {
+                for (field, value) in mentions(user, used, snapshot) {
+                    answer.shows(user, field, value);
+                }
+            }
+        }
+    }
+    // What is used is read from the objects themselves.
+    let is_named = |kind: AskedKind| kind.has_pods() || kind == AskedKind::Service;
+    let is_of_manifests = |kind: &AskedKind| is_named(*kind) || *kind == AskedKind::Ingress;
+    if !named.iter().any(|seen| is_named(seen.kind)) || !question.kinds.iter().any(is_of_manifests)
+    {
+        return Ok(());
+    }
+    let users: Vec<_> = match question.refers {
+        Some(Referring::From) => named.into_iter().copied().collect(),
+        _ => question
+            .kinds
+            .iter()
+            .flat_map(|kind| question.of_kind(*kind, snapshot))
+            .collect(),
+    };
+    answer.read_from_manifests(&users);
+    Ok(())
 }

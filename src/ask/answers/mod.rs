@@ -12,6 +12,7 @@ pub(super) mod talks;
 pub(super) mod usage;
 pub(super) mod why;
 
+use super::answer::AskAnswer;
 use super::columns;
 use super::kind::AskedKind;
 use super::object::SeenObject;
@@ -34,14 +35,20 @@ pub(super) fn select<'a>(
     } else {
         let mut objects: Vec<SeenObject<'a>> = vec![];
         for meant in question.meant(snapshot)? {
-            let of = related(kind, &meant, snapshot)
-                .ok_or_else(|| Unclear::unfitting(&format!("`{}`", meant.name), kind.several()))?;
-            objects.extend(
-                of.into_iter()
-                    .filter(|one| !objects.iter().any(|seen| seen.title() == one.title()))
-                    .collect::<Vec<_>>(),
-            );
+            let of = match question.refers {
+                Some(way) => question.referring(way, kind, &meant, snapshot)?,
+                None => related(kind, &meant, snapshot).ok_or_else(|| {
+                    Unclear::unfitting(&format!("`{}`", meant.name), kind.several())
+                })?,
+            };
+            for one in of {
+                if !objects.iter().any(|seen| seen.same(&one)) {
+                    objects.push(one);
+                }
+            }
         }
+        // Of a node, or of what has no namespace, there is something elsewhere, too.
+        objects.retain(|one| question.scope.has(one.namespace(), snapshot));
         objects
     };
     fitting(question, kind, &mut objects, snapshot)?;
@@ -69,7 +76,7 @@ pub(super) fn fitting(
                 Some(false) => {}
                 None => {
                     return Err(Unclear::unfitting(
-                        &format!("\"{}\"", condition.words()),
+                        &format!("\"{}\"", condition.words(snapshot)),
                         kind.several(),
                     ));
                 }
@@ -80,15 +87,37 @@ pub(super) fn fitting(
     Ok(())
 }
 
+/// Whether some objects are in a namespace that is not the project's own.
+fn is_apart(objects: &[SeenObject<'_>], snapshot: &ClusterSnapshot) -> bool {
+    let own = snapshot.project.namespace.as_str();
+    objects
+        .iter()
+        .any(|seen| !seen.namespace().is_empty() && seen.namespace() != own)
+}
+
+fn capitalized(text: &str) -> String {
+    let mut letters = text.chars();
+    letters
+        .next()
+        .map(|first| first.to_uppercase().chain(letters).collect())
+        .unwrap_or_default()
+}
+
+/// Asks why an object is not as it should be.
+fn why_next(answer: &mut AskAnswer, seen: SeenObject<'_>) {
+    answer.next(format!(
+        "devk ask \"why is {} {} not ready\"",
+        seen.kind.name().to_lowercase(),
+        seen.name()
+    ));
+}
+
 /// A table of objects, with their namespaces if some are not in the project's own, and their kinds if there are several.
 pub(super) fn table(
     objects: &[SeenObject<'_>],
     snapshot: &ClusterSnapshot,
 ) -> (Vec<&'static str>, Vec<Vec<String>>) {
-    let own = snapshot.project.namespace.as_str();
-    let is_apart = objects
-        .iter()
-        .any(|seen| !seen.namespace().is_empty() && seen.namespace() != own);
+    let is_apart = is_apart(objects, snapshot);
     let first = objects.first().map(|seen| seen.kind);
     let is_one_kind = objects.iter().all(|seen| Some(seen.kind) == first);
     let mut columns = vec![];
@@ -115,10 +144,7 @@ pub(super) fn table(
         if is_one_kind {
             row.extend(columns::cells(*seen, snapshot));
         } else {
-            let age = seen
-                .created()
-                .map(|time| super::moment::age(time, snapshot.now))
-                .unwrap_or_default();
+            let age = snapshot.age(seen.created());
             row.extend([columns::status_word(*seen, snapshot), age]);
         }
         row

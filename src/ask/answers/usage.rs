@@ -1,6 +1,6 @@
 //! What pods and nodes use of memory and cpu, as the kubelets measure it.
 
-use super::super::answer::AskAnswer;
+use super::super::answer::{AskAnswer, places};
 use super::super::conditions::limit;
 use super::super::kind::AskedKind;
 use super::super::object::SeenObject;
@@ -8,7 +8,8 @@ use super::super::question::{Measured, Question};
 use super::super::snapshot::ClusterSnapshot;
 use super::super::unclear::Unclear;
 use super::super::wording::quantity_text;
-use super::{fitting, select};
+use super::fitting;
+use super::logs::pods_of_kinds;
 use crate::inventory::PodUse;
 use crate::quantity::thousandths;
 
@@ -17,35 +18,21 @@ pub(in super::super) fn usage(
     measured: Measured,
     snapshot: &ClusterSnapshot,
 ) -> Result<AskAnswer, Unclear> {
-    let Some(used) = &snapshot.usage else {
+    if snapshot.usage.is_none() {
         return Err(Unclear::unread("the kubelets do not say what the pods use"));
-    };
-    let of = |pod: &SeenObject<'_>| {
-        used.get(&(pod.namespace().to_owned(), pod.name().to_owned()))
-            .copied()
-    };
+    }
     if question.kinds == [AskedKind::Node] && question.names.is_empty() {
-        return Ok(nodes(question, snapshot, &of));
+        return Ok(nodes(question, snapshot));
     }
     let mut pods: Vec<SeenObject<'_>> = vec![];
-    if question.names.is_empty() {
-        pods = select(
-            &Question {
-                kinds: vec![AskedKind::Pod],
-                ..question.clone()
-            },
-            AskedKind::Pod,
-            snapshot,
-        )?;
+    let mut named = vec![];
+    match question.is_of_kinds() {
+        true => pods = pods_of_kinds(question, snapshot)?,
+        false => named = question.meant(snapshot)?,
     }
-    for meant in question.meant(snapshot)? {
+    for meant in named {
         let mut found = meant.pods(snapshot);
-        if found.is_empty()
-            && meant
-                .objects
-                .iter()
-                .all(|seen| snapshot.pods_of(*seen).is_empty() && !seen.kind.has_pods())
-        {
+        if found.is_empty() && !meant.objects.iter().any(|seen| seen.kind.has_pods()) {
             return Err(Unclear::unfitting(
                 "use of memory and cpu",
                 &format!("`{}`", meant.name),
@@ -56,7 +43,7 @@ pub(in super::super) fn usage(
     }
     let mut known: Vec<_> = pods
         .into_iter()
-        .filter_map(|pod| Some((pod, of(&pod)?)))
+        .filter_map(|pod| Some((pod, snapshot.use_of(pod)?)))
         .collect();
     known.sort_by_key(|(pod, used)| {
         (
@@ -92,13 +79,8 @@ pub(in super::super) fn usage(
     answer
         .notes
         .push("measured by the kubelets; kubectl top needs a metrics server".to_owned());
-    let place = match &question.scope {
-        super::super::question::AskedScope::Everywhere => " --all-namespaces".to_owned(),
-        _ => super::super::answer::places(question, AskedKind::Pod, snapshot)
-            .first()
-            .cloned()
-            .unwrap_or_default(),
-    };
+    let places = places(question, AskedKind::Pod, snapshot);
+    let place = places.first().cloned().unwrap_or_default();
     answer.kubectl(format!("top pods --sort-by {}{place}", measured.words()));
     Ok(answer)
 }
@@ -137,29 +119,30 @@ fn row(pod: SeenObject<'_>, used: PodUse) -> Vec<String> {
             |limit| format!("{:.0} %", of / limit * 100.0),
         )
     };
-    let cpu = used.cpu_nanos.unwrap_or_default() as f64 / 1e6;
     vec![
         pod.name().to_owned(),
         bytes(used.memory_bytes),
-        share(used.memory_bytes as f64 * 1e3, "memory"),
+        share(used.memory(), "memory"),
         cores(used),
-        share(cpu, "cpu"),
+        share(used.cpu(), "cpu"),
     ]
 }
 
 /// What the pods of each node use together, and what the node can give.
-fn nodes(
-    question: &Question,
-    snapshot: &ClusterSnapshot,
-    of: &dyn Fn(&SeenObject<'_>) -> Option<PodUse>,
-) -> AskAnswer {
+fn nodes(question: &Question, snapshot: &ClusterSnapshot) -> AskAnswer {
     let mut answer = AskAnswer::new(question, snapshot);
     let mut rows = vec![];
     for node in snapshot.all(AskedKind::Node) {
-        let pods = snapshot.pods_of(node);
-        let used: Vec<_> = pods.iter().filter_map(of).collect();
-        let memory: u64 = used.iter().map(|used| used.memory_bytes).sum();
-        let nanos: u64 = used.iter().filter_map(|used| used.cpu_nanos).sum();
+        let mut pods = snapshot.pods_of(node);
+        pods.retain(|pod| question.scope.has(pod.namespace(), snapshot));
+        let used: Vec<_> = pods
+            .iter()
+            .filter_map(|pod| snapshot.use_of(*pod))
+            .collect();
+        let total = PodUse {
+            memory_bytes: used.iter().map(|used| used.memory_bytes).sum(),
+            cpu_nanos: Some(used.iter().filter_map(|used| used.cpu_nanos).sum()),
+        };
         let can = &node.status()["allocatable"];
         let share = |used: f64, unit: &str| {
             let most = can[unit].as_str().and_then(thousandths).unwrap_or_default();
@@ -169,16 +152,12 @@ fn nodes(
                 String::new()
             }
         };
-        let total = PodUse {
-            memory_bytes: memory,
-            cpu_nanos: Some(nanos),
-        };
         rows.push(vec![
             node.name().to_owned(),
-            bytes(memory),
-            share(memory as f64 * 1e3, "memory"),
+            bytes(total.memory_bytes),
+            share(total.memory(), "memory"),
             cores(total),
-            share(nanos as f64 / 1e6, "cpu"),
+            share(total.cpu(), "cpu"),
         ]);
     }
     answer.text = format!(
@@ -191,8 +170,10 @@ fn nodes(
         rows,
     );
     answer.notes.push(
-        "the sum of all pods, as the kubelets measure them; kubectl top needs a metrics server"
-            .to_owned(),
+        format!(
+            "the sum of the pods in {}, as the kubelets measure them; kubectl top needs a metrics server",
+            question.scope.words(snapshot)
+        ),
     );
     answer.kubectl("top nodes");
     answer

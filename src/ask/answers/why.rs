@@ -18,7 +18,7 @@ fn subjects<'a>(
     question: &Question,
     snapshot: &'a ClusterSnapshot,
 ) -> Result<Vec<SeenObject<'a>>, Unclear> {
-    if !question.names.is_empty() {
+    if !question.is_of_kinds() {
         return Ok(question
             .meant(snapshot)?
             .into_iter()
@@ -37,10 +37,11 @@ fn subjects<'a>(
 }
 
 /// The findings that answer the question.
-pub(in super::super) fn findings(
+fn findings(
     question: &Question,
+    subjects: &[SeenObject<'_>],
     snapshot: &ClusterSnapshot,
-) -> Result<Vec<Finding>, Unclear> {
+) -> Vec<Finding> {
     let is_all =
         question.names.is_empty() && question.kinds.is_empty() && question.conditions.is_empty();
     if is_all {
@@ -48,32 +49,28 @@ pub(in super::super) fn findings(
             .iter()
             .flat_map(|kind| question.of_kind(*kind, snapshot))
             .collect::<Vec<_>>();
-        return Ok(analyse::of_objects(&all, snapshot));
+        return analyse::of_objects(&all, snapshot);
     }
-    Ok(analyse::of_objects(
-        &subjects(question, snapshot)?,
-        snapshot,
-    ))
+    analyse::of_objects(subjects, snapshot)
 }
 
 pub(in super::super) fn why(
     question: &Question,
     snapshot: &ClusterSnapshot,
 ) -> Result<AskAnswer, Unclear> {
-    let findings = findings(question, snapshot)?;
     let subjects = subjects(question, snapshot)?;
+    let findings = findings(question, &subjects, snapshot);
     let mut answer = AskAnswer::new(question, snapshot);
     answer.count = Some(findings.len());
     let denied = denied(question, &subjects, snapshot);
-    answer.text = match &findings[..] {
-        [] => fine(question, &subjects, snapshot),
-        others if denied.is_some() => format!(
-            "{} Besides, devk finds {}:",
-            denied.unwrap_or_default(),
-            things(others.len())
-        ),
-        [one] => format!("{}.", one.what.trim_end_matches('.')),
-        [first, ..] => format!(
+    answer.text = match (&findings[..], denied) {
+        ([], Some(denied)) => format!("{denied} devk finds nothing wrong."),
+        ([], None) => fine(question, &subjects, snapshot),
+        (others, Some(denied)) => {
+            format!("{denied} Besides, devk finds {}:", things(others.len()))
+        }
+        ([one], None) => format!("{}.", one.what.trim_end_matches('.')),
+        ([first, ..], None) => format!(
             "{}. {} findings in all:",
             first.what.trim_end_matches('.'),
             findings.len()
@@ -104,6 +101,13 @@ pub(in super::super) fn why(
     }
     if findings.is_empty() && subjects.is_empty() {
         answer.next("devk doctor");
+    }
+    let (read, logs) = question.logs_that_explain(snapshot);
+    if question.names.is_empty() && read.len() < logs {
+        answer.notes.push(format!(
+            "of {logs} containers that fail the logs of {} were read",
+            read.len()
+        ));
     }
     Ok(answer)
 }
@@ -144,9 +148,8 @@ fn denied(
     let is_denied = held.is_some_and(|held| !held.is_empty() && !held.contains(&true));
     is_denied.then(|| {
         format!(
-            "That is not so: {} `{}` is {}.",
-            first.kind.name(),
-            first.name(),
+            "That is not so: {} is {}.",
+            first.called(),
             status_word(*first, snapshot)
         )
     })
@@ -157,27 +160,17 @@ fn fine(question: &Question, subjects: &[SeenObject<'_>], snapshot: &ClusterSnap
     let place = question.scope.words(snapshot);
     let states: Vec<_> = subjects
         .iter()
-        .map(|seen| {
-            format!(
-                "{} `{}` is {}",
-                seen.kind.name(),
-                seen.name(),
-                status_word(*seen, snapshot)
-            )
-        })
+        .map(|seen| format!("{} is {}", seen.called(), status_word(*seen, snapshot)))
         .collect();
     let restarted = question
         .conditions
         .iter()
-        .any(|condition| matches!(condition, Condition::Is(AskedState::Restarted)));
+        .any(|condition| condition.states().contains(&AskedState::Restarted));
     let restarts: i64 = subjects
         .iter()
         .flat_map(|seen| snapshot.pods_of(*seen))
         .map(|pod| pod.restarts())
         .sum();
-    if let Some(denied) = denied(question, subjects, snapshot) {
-        return format!("{denied} devk finds nothing wrong.");
-    }
     match states.is_empty() {
         true if question.kinds.is_empty() && question.conditions.is_empty() => {
             format!("devk finds nothing wrong in {place}.")

@@ -4,7 +4,9 @@ use serde_json::Value;
 
 use super::super::kind::AskedKind;
 use super::super::object::{SeenObject, items, selector_text, text, texts};
+use super::super::relation::routes_to;
 use super::super::snapshot::ClusterSnapshot;
+use super::or_none;
 use crate::release::labels::words;
 
 pub(super) fn ports(seen: SeenObject<'_>, _: &ClusterSnapshot) -> Vec<Vec<String>> {
@@ -77,12 +79,7 @@ pub(super) fn address(seen: SeenObject<'_>, _: &ClusterSnapshot) -> Vec<Vec<Stri
             (points.collect::<Vec<_>>().join(", "), String::new())
         }
     };
-    let address = if address.is_empty() {
-        "none".to_owned()
-    } else {
-        address
-    };
-    vec![vec![address, name]]
+    vec![vec![or_none(address), name]]
 }
 
 pub(super) fn selector(seen: SeenObject<'_>, snapshot: &ClusterSnapshot) -> Vec<Vec<String>> {
@@ -91,30 +88,21 @@ pub(super) fn selector(seen: SeenObject<'_>, snapshot: &ClusterSnapshot) -> Vec<
         AskedKind::NetworkPolicy => selector_text(&seen.spec()["podSelector"]),
         _ => selector_text(&seen.spec()["selector"]),
     };
-    let selector = match (selector.is_empty(), seen.kind) {
-        (true, AskedKind::NetworkPolicy) => "every pod".to_owned(),
-        (true, _) => "none".to_owned(),
-        _ => selector,
+    let selector = match seen.kind {
+        AskedKind::NetworkPolicy if selector.is_empty() => "every pod".to_owned(),
+        _ => or_none(selector),
     };
     vec![vec![selector, names(&snapshot.pods_of(seen))]]
 }
 
 fn names(pods: &[SeenObject<'_>]) -> String {
     let names: Vec<_> = pods.iter().map(SeenObject::name).collect();
-    if names.is_empty() {
-        "none".to_owned()
-    } else {
-        names.join(", ")
-    }
+    or_none(names.join(", "))
 }
 
 pub(super) fn endpoints(seen: SeenObject<'_>, snapshot: &ClusterSnapshot) -> Vec<Vec<String>> {
     let ready = snapshot.ready_endpoints(seen);
-    let ready = if ready.is_empty() {
-        "none".to_owned()
-    } else {
-        ready.join(", ")
-    };
+    let ready = or_none(ready.join(", "));
     vec![vec![ready, names(&snapshot.pods_of(seen))]]
 }
 
@@ -263,20 +251,9 @@ pub(super) fn exposed(seen: SeenObject<'_>, snapshot: &ClusterSnapshot) -> Vec<V
         seen.namespace(),
         ports.join(",")
     );
-    let here = snapshot
-        .all(AskedKind::Ingress)
-        .filter(|ingress| ingress.namespace() == seen.namespace());
-    let mut leading = vec![];
-    for ingress in here {
-        let own = backends(ingress)
-            .into_iter()
-            .filter(|(_, _, service)| service["name"] == seen.name());
-        leading.extend(own.map(|(host, path, _)| format!("{host}{path} ({})", ingress.name())));
-    }
-    let leading = if leading.is_empty() {
-        "none".to_owned()
-    } else {
-        leading.join(", ")
-    };
-    vec![vec![address, leading]]
+    let leading: Vec<_> = routes_to(seen, snapshot)
+        .into_iter()
+        .map(|(ingress, way)| format!("{way} ({})", ingress.name()))
+        .collect();
+    vec![vec![address, or_none(leading.join(", "))]]
 }

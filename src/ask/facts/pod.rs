@@ -6,17 +6,10 @@ use super::super::kind::AskedKind;
 use super::super::moment;
 use super::super::object::{SeenObject, items, moment as time, text, texts};
 use super::super::snapshot::ClusterSnapshot;
+use super::or_none;
 
 fn name(container: &Value) -> String {
     text(&container["name"])
-}
-
-fn or_none(text: String) -> String {
-    if text.is_empty() {
-        "none".to_owned()
-    } else {
-        text
-    }
 }
 
 pub(super) fn images(seen: SeenObject<'_>, _: &ClusterSnapshot) -> Vec<Vec<String>> {

@@ -5,6 +5,7 @@ use serde_json::Value;
 use super::super::kind::AskedKind;
 use super::super::object::{SeenObject, items, text, texts};
 use super::super::snapshot::ClusterSnapshot;
+use super::or_none;
 
 /// What each volume of a pod is: `ConfigMap settings`.
 fn volumes(seen: SeenObject<'_>) -> Vec<(String, String)> {
@@ -93,6 +94,7 @@ pub(super) fn claims(seen: SeenObject<'_>, _: &ClusterSnapshot) -> Vec<Vec<Strin
         _ => &spec["resources"]["requests"]["storage"],
     };
     let bound = match seen.kind {
+        AskedKind::Volume if spec["claimRef"].is_null() => String::new(),
         AskedKind::Volume => format!(
             "{}/{}",
             text(&spec["claimRef"]["namespace"]),
@@ -100,17 +102,12 @@ pub(super) fn claims(seen: SeenObject<'_>, _: &ClusterSnapshot) -> Vec<Vec<Strin
         ),
         _ => text(&spec["volumeName"]),
     };
-    let bound = if bound.trim_matches('/').is_empty() {
-        "none".to_owned()
-    } else {
-        bound
-    };
     let access: Vec<_> = items(&spec["accessModes"]).map(text).collect();
     vec![vec![
         text(size),
         text(&spec["storageClassName"]),
         access.join(", "),
-        bound,
+        or_none(bound),
     ]]
 }
 
@@ -165,10 +162,7 @@ pub(in super::super) fn users<'a>(
     use AskedKind::{CronJob, DaemonSet, Deployment, Job, Pod, StatefulSet};
     let mut found: Vec<(SeenObject<'a>, Vec<String>)> = vec![];
     for kind in [Deployment, StatefulSet, DaemonSet, CronJob, Job, Pod] {
-        for one in snapshot
-            .all(kind)
-            .filter(|one| one.namespace() == seen.namespace())
-        {
+        for one in snapshot.here(kind, seen.namespace()) {
             let is_told = snapshot.maker(one).is_some_and(|(kind, name)| {
                 found
                     .iter()

@@ -1,20 +1,12 @@
 //! Facts about state, age, runs and revisions.
 
-use jiff::Timestamp;
 use serde_json::Value;
 
 use super::super::columns::status_word;
 use super::super::kind::AskedKind;
-use super::super::moment::{age, short};
+use super::super::moment::short;
 use super::super::object::{SeenObject, items, moment, text};
 use super::super::snapshot::ClusterSnapshot;
-
-fn ago(time: Option<Timestamp>, snapshot: &ClusterSnapshot) -> String {
-    time.map_or_else(
-        || "never".to_owned(),
-        |time| format!("{} ago", age(time, snapshot.now)),
-    )
-}
 
 pub(super) fn status(seen: SeenObject<'_>, snapshot: &ClusterSnapshot) -> Vec<Vec<String>> {
     vec![vec![status_word(seen, snapshot)]]
@@ -24,11 +16,7 @@ pub(super) fn ages(seen: SeenObject<'_>, snapshot: &ClusterSnapshot) -> Vec<Vec<
     let Some(created) = seen.created() else {
         return vec![];
     };
-    let shown = created
-        .to_zoned(snapshot.zone.clone())
-        .strftime("%Y-%m-%d %H:%M:%S %Z")
-        .to_string();
-    vec![vec![age(created, snapshot.now), shown]]
+    vec![vec![snapshot.age(Some(created)), snapshot.local(created)]]
 }
 
 pub(super) fn owner(seen: SeenObject<'_>, snapshot: &ClusterSnapshot) -> Vec<Vec<String>> {
@@ -57,7 +45,7 @@ pub(super) fn schedule(seen: SeenObject<'_>, snapshot: &ClusterSnapshot) -> Vec<
         .map(|zone| format!(" ({zone})"))
         .unwrap_or_default();
     let suspended = if spec["suspend"] == true { "yes" } else { "no" };
-    let last = ago(moment(&seen.status()["lastScheduleTime"]), snapshot);
+    let last = snapshot.ago(moment(&seen.status()["lastScheduleTime"]));
     vec![vec![
         format!("{}{zone}", text(&spec["schedule"])),
         suspended.to_owned(),
@@ -76,17 +64,14 @@ pub(super) fn runs(seen: SeenObject<'_>, snapshot: &ClusterSnapshot) -> Vec<Vec<
     };
     let row = |job: SeenObject<'_>| {
         let began = moment(&job.status()["startTime"]);
-        let end = ["Complete", "Failed"]
-            .into_iter()
-            .find(|state| job.is(state));
-        let ended = end.and_then(|end| moment(&job.condition(end)?["lastTransitionTime"]));
+        let ended = job.end().and_then(|end| moment(&end["lastTransitionTime"]));
         let took = began
             .zip(ended)
             .map(|(began, ended)| short(ended.duration_since(began)));
         vec![
             status_word(job, snapshot),
-            ago(began, snapshot),
-            ago(ended, snapshot),
+            snapshot.ago(began),
+            snapshot.ago(ended),
             took.unwrap_or_default(),
         ]
     };
@@ -109,36 +94,20 @@ pub(super) fn revisions(seen: SeenObject<'_>, snapshot: &ClusterSnapshot) -> Vec
     if seen.kind != AskedKind::Deployment {
         let revision = text(&seen.status()["updateRevision"]);
         let replicas = text(&seen.status()["replicas"]);
-        let since = seen
-            .created()
-            .map(|time| age(time, snapshot.now))
-            .unwrap_or_default();
-        return vec![vec![revision, replicas, images(seen), since]];
+        let since = snapshot.age(seen.created());
+        return vec![vec![revision, replicas, seen.images(), since]];
     }
-    let is_own = |set: &SeenObject<'_>| {
-        set.namespace() == seen.namespace() && set.controller() == Some(("Deployment", seen.name()))
-    };
-    let mut sets: Vec<_> = snapshot.all(AskedKind::ReplicaSet).filter(is_own).collect();
+    let mut sets: Vec<_> = snapshot.made_by(AskedKind::ReplicaSet, seen).collect();
     sets.sort_by_key(|set| std::cmp::Reverse(number(*set)));
     let row = |set: SeenObject<'_>| {
-        let since = set
-            .created()
-            .map(|time| age(time, snapshot.now))
-            .unwrap_or_default();
+        let since = snapshot.age(set.created());
         let replicas = set.status()["replicas"]
             .as_i64()
             .unwrap_or_default()
             .to_string();
-        vec![number(set).to_string(), replicas, images(set), since]
+        vec![number(set).to_string(), replicas, set.images(), since]
     };
     sets.into_iter().map(row).collect()
-}
-
-fn images(seen: SeenObject<'_>) -> String {
-    seen.containers()
-        .map(|container| text(&container["image"]))
-        .collect::<Vec<_>>()
-        .join(", ")
 }
 
 pub(super) fn last_exit(seen: SeenObject<'_>, snapshot: &ClusterSnapshot) -> Vec<Vec<String>> {
@@ -147,7 +116,7 @@ pub(super) fn last_exit(seen: SeenObject<'_>, snapshot: &ClusterSnapshot) -> Vec
         let Some(end) = of("state").or_else(|| of("lastState")) else {
             return vec![text(&status["name"]), "has not ended".to_owned()];
         };
-        let ended = ago(moment(&end["finishedAt"]), snapshot);
+        let ended = snapshot.ago(moment(&end["finishedAt"]));
         vec![
             text(&status["name"]),
             text(&end["reason"]),
@@ -161,7 +130,7 @@ pub(super) fn last_exit(seen: SeenObject<'_>, snapshot: &ClusterSnapshot) -> Vec
 pub(super) fn version(seen: SeenObject<'_>, _: &ClusterSnapshot) -> Vec<Vec<String>> {
     let version = match seen.kind {
         AskedKind::Node => text(&seen.status()["nodeInfo"]["kubeletVersion"]),
-        _ => images(seen),
+        _ => seen.images(),
     };
     vec![vec![version]]
 }

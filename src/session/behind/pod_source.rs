@@ -8,7 +8,7 @@ use kube::api::{Api, ListParams};
 use kube::{Client, Resource, ResourceExt};
 use serde::de::DeserializeOwned;
 
-use super::NamespaceLists;
+use super::{NO_REPLICAS, NamespaceLists};
 use crate::error::chain;
 use crate::release::labels::PodLabels;
 
@@ -62,7 +62,7 @@ pub(super) fn controller(references: &[OwnerReference]) -> Option<&OwnerReferenc
 fn replicated(name: String, pods: Option<ObjectMeta>, replicas: Option<i32>) -> PodSource {
     // The API server's default is 1.
     let asks = match replicas {
-        Some(0) => Asks::Not("has 0 replicas".to_owned()),
+        Some(0) => Asks::Not(NO_REPLICAS.to_owned()),
         _ => Asks::Always,
     };
     source(name, pods, asks)
