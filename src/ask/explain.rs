@@ -1,15 +1,20 @@
 //! What a kind of object, or a field of it, is for: in the words of the API server's own schemas (OpenAPI v3, which Kubernetes
 //! serves since 1.24).
 
+use std::time::Duration;
+
 use hyper::Request;
 use kube::Client;
 use serde_json::Value;
+use tokio::time::timeout;
 
 use super::answer::AskAnswer;
 use super::kind::AskedKind;
 use super::unclear::Unclear;
 use crate::error::{Code, Error, Result, chain, suggest};
 
+/// So long one document may take.
+const READ_TIMEOUT: Duration = Duration::from_secs(5);
 /// So deep a path may lead.
 const MOST_FIELDS: usize = 16;
 
@@ -178,8 +183,19 @@ impl<'d> FieldSchema<'d> {
 async fn get(client: &Client, path: &str) -> Result<Value> {
     let request = Request::get(path).body(vec![]);
     let request = request.map_err(|e| unread(&chain(&e)))?;
-    let read = client.request::<Value>(request).await;
-    read.map_err(|e| unread(&chain(&e)))
+    let read = timeout(READ_TIMEOUT, client.request::<Value>(request)).await;
+    match read {
+        Ok(Ok(document)) => Ok(document),
+        Ok(Err(kube::Error::Api(refusal))) => Err(unread(&refusal.message)),
+        Ok(Err(error)) => Err(silent(&chain(&error))),
+        Err(_) => Err(silent("no schemas in time")),
+    }
+}
+
+fn silent(why: &str) -> Error {
+    Error::new(Code::ClusterUnreachable, "the cluster does not answer")
+        .evidence(why)
+        .hint("devk doctor")
 }
 
 fn unread(why: &str) -> Error {

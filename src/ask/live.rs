@@ -51,6 +51,30 @@ enum Unreadable {
     Silent(String),
 }
 
+/// Where an answer may look.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Reach {
+    Cluster,
+    Project,
+}
+
+impl Reach {
+    fn allows(self, scope: &AskedScope, project: &AskedProject) -> Result<()> {
+        let is_own = match scope {
+            AskedScope::Project => true,
+            AskedScope::Namespace(name) => project.namespaces.contains(name),
+            AskedScope::Everywhere => false,
+        };
+        match self == Self::Cluster || is_own {
+            true => Ok(()),
+            false => {
+                let message = "only the namespaces of the project may be looked at";
+                Err(Unclear::lacking(message, "what is wrong").error())
+            }
+        }
+    }
+}
+
 impl Asker {
     /// The reply to a text.
     ///
@@ -69,6 +93,28 @@ impl Asker {
     /// # Errors
     /// As [`Self::reply`].
     pub async fn reply_at(&self, text: &str, now: Timestamp, zone: TimeZone) -> Result<AskReply> {
+        self.reply_within(text, now, zone, Reach::Cluster).await
+    }
+
+    /// The reply for somebody who may look at the project alone. The kinds that are in no namespace are everybody's.
+    ///
+    /// # Errors
+    /// As [`Self::reply`]; [`Code::AskUnclear`] for a question about other namespaces.
+    pub async fn reply_in_project(&self, text: &str) -> Result<AskReply> {
+        if let Some(field) = ExplainedField::of(text) {
+            return field.explain(&self.client).await.map(AskReply::AskAnswer);
+        }
+        let (now, zone) = (Timestamp::now(), TimeZone::system());
+        self.reply_within(text, now, zone, Reach::Project).await
+    }
+
+    async fn reply_within(
+        &self,
+        text: &str,
+        now: Timestamp,
+        zone: TimeZone,
+        reach: Reach,
+    ) -> Result<AskReply> {
         let mut snapshot = ClusterSnapshot::new(self.project.clone(), now, zone);
         snapshot.cluster.clone_from(&self.cluster);
         let draft = match understand(text).map_err(Unclear::error)? {
@@ -102,9 +148,11 @@ impl Asker {
                 .map_err(Unclear::error)?;
         }
         let asked = question.scope.clone();
+        reach.allows(&asked, &self.project)?;
         self.read_for(&question, &mut snapshot).await?;
         let question = question.placed(&snapshot).map_err(Unclear::error)?;
         if question.scope != asked {
+            reach.allows(&question.scope, &self.project)?;
             // A name turned out to be that of a namespace, of which nothing has been read yet.
             snapshot = snapshot.anew();
             self.read_for(&question, &mut snapshot).await?;

@@ -10,6 +10,9 @@ use std::path::{Path, PathBuf};
 
 use serde::{Deserialize, Serialize};
 
+use super::kind::AskedKind;
+use super::lexicon::is_phrase;
+use super::request::ChangeRequest;
 use crate::error::{Code, Error, Result, suggest};
 use crate::paths::{Paths, refused, write_atomic};
 use crate::shell::quote;
@@ -53,11 +56,7 @@ impl AskMemory {
     /// [`Code::StateIo`] if the file cannot be read or is damaged.
     pub fn load(paths: &Paths, project: &str) -> Result<Self> {
         let file = paths.data.join("ask").join(format!("{project}.json"));
-        let known = match std::fs::read(&file) {
-            Ok(text) => serde_json::from_slice(&text).map_err(|e| damaged(&file, &e))?,
-            Err(e) if e.kind() == ErrorKind::NotFound => Remembered::default(),
-            Err(e) => return Err(refused("read", &file, &e)),
-        };
+        let known = read(&file)?;
         Ok(Self { file, known })
     }
 
@@ -76,10 +75,14 @@ impl AskMemory {
     /// [`Code::Usage`] if there is no phrase, no object, or too much already; [`Code::StateIo`].
     pub fn name(&mut self, phrase: &str, object: &str) -> Result<()> {
         let (phrase, object) = (words(phrase), object.trim());
-        let is_object = object
-            .split('/')
-            .all(|part| !part.is_empty() && part.chars().all(is_of_name))
-            && object.split('/').count() <= 2;
+        let parts: Vec<_> = object.split('/').collect();
+        let is_name = |part: &&str| !part.is_empty() && part.chars().all(is_of_name);
+        let is_object = match parts[..] {
+            [kind, name] => AskedKind::called(kind).is_some() && is_name(&name),
+            // A word that says something by itself would make another question of the one that was asked.
+            [name] => is_name(&name) && !is_phrase(name) && ChangeRequest::of(name).is_none(),
+            _ => false,
+        };
         if !is_object {
             let message = format!("`{object}` names no object");
             return Err(
@@ -87,8 +90,7 @@ impl AskMemory {
             );
         }
         check(&phrase)?;
-        self.known.names.insert(phrase, object.to_owned());
-        self.save()
+        self.change(|known| known.names.insert(phrase, object.to_owned()))
     }
 
     /// Remembers that a question was answered by another one.
@@ -98,10 +100,8 @@ impl AskMemory {
     pub fn question(&mut self, text: &str, as_question: &str) -> Result<()> {
         let text = words(text);
         check(&text)?;
-        self.known
-            .questions
-            .insert(text, as_question.trim().to_owned());
-        self.save()
+        let as_question = as_question.trim().to_owned();
+        self.change(|known| known.questions.insert(text, as_question))
     }
 
     /// Forgets a phrase or a question.
@@ -110,9 +110,11 @@ impl AskMemory {
     /// [`Code::Usage`] if it is not known; [`Code::StateIo`].
     pub fn forget(&mut self, text: &str) -> Result<()> {
         let text = words(text);
-        let names = self.known.names.remove(&text);
-        if names.or(self.known.questions.remove(&text)).is_some() {
-            return self.save();
+        if self.entries().any(|(said, _)| said == text) {
+            return self.change(|known| {
+                known.names.remove(&text);
+                known.questions.remove(&text)
+            });
         }
         let near = suggest(&text, self.entries().map(|(said, _)| said));
         let error = Error::new(Code::Usage, format!("nothing is remembered of `{text}`"));
@@ -122,34 +124,47 @@ impl AskMemory {
         })
     }
 
-    /// The text with what is remembered in the place of what was said; the longest phrases first.
-    pub fn applied(&self, text: &str) -> RememberedText {
-        let Remembered {
-            names, questions, ..
-        } = &self.known;
-        if let Some(meant) = questions.get(&words(text)) {
-            let used = format!("this was answered as `{meant}` before, and is so now");
-            return RememberedText {
-                text: meant.clone(),
-                used: vec![used],
-            };
-        }
-        let mut phrases: Vec<_> = names.iter().collect();
-        phrases.sort_by_key(|(phrase, _)| std::cmp::Reverse(phrase.len()));
-        let mut applied = RememberedText {
-            text: text.to_owned(),
-            used: vec![],
-        };
-        for (phrase, object) in phrases {
-            if let Some(replaced) = replaced(&applied.text, phrase, object) {
-                applied.text = replaced;
-                applied.used.push(format!("`{phrase}` is {object}"));
-            }
-        }
-        applied
+    /// The question as which this one was answered before.
+    pub fn answered_as(&self, text: &str) -> Option<&str> {
+        self.known.questions.get(&words(text)).map(String::as_str)
     }
 
-    fn save(&mut self) -> Result<()> {
+    /// The text with objects in the place of what they are called; the longest phrases first. What stands in quotes or
+    /// backticks is a name already.
+    pub fn applied(&self, text: &str) -> RememberedText {
+        let mut phrases: Vec<_> = self.known.names.iter().collect();
+        phrases.sort_by_key(|(phrase, _)| std::cmp::Reverse(phrase.len()));
+        let said: Vec<_> = text.split_whitespace().collect();
+        let bare: Vec<_> = said.iter().map(|word| bare(word)).collect();
+        let (mut found, mut used, mut at) = (vec![], vec![], 0);
+        while at < said.len() {
+            let here = phrases.iter().find(|(phrase, _)| {
+                let phrase: Vec<_> = phrase.split(' ').collect();
+                let window = bare.get(at..at + phrase.len());
+                window.is_some_and(|window| window.iter().eq(&phrase))
+            });
+            let Some((phrase, object)) = here else {
+                found.push(said[at]);
+                at += 1;
+                continue;
+            };
+            found.push(object.as_str());
+            used.push(format!("`{phrase}` is {object}"));
+            at += phrase.split(' ').count();
+        }
+        RememberedText {
+            text: match used.is_empty() {
+                true => text.to_owned(),
+                false => found.join(" "),
+            },
+            used,
+        }
+    }
+
+    /// Changes what the file holds now: another devk may have changed it since.
+    fn change(&mut self, change: impl FnOnce(&mut Remembered) -> Option<String>) -> Result<()> {
+        self.known = read(&self.file)?;
+        change(&mut self.known);
         if self.entries().count() > MOST_ENTRIES {
             let message =
                 format!("more than {MOST_ENTRIES} names and questions are not remembered");
@@ -158,6 +173,14 @@ impl AskMemory {
         self.known.version = VERSION;
         let text = serde_json::to_vec_pretty(&self.known).map_err(|e| damaged(&self.file, &e))?;
         write_atomic(&self.file, &text, 0o600)
+    }
+}
+
+fn read(file: &Path) -> Result<Remembered> {
+    match std::fs::read(file) {
+        Ok(text) => serde_json::from_slice(&text).map_err(|e| damaged(file, &e)),
+        Err(e) if e.kind() == ErrorKind::NotFound => Ok(Remembered::default()),
+        Err(e) => Err(refused("read", file, &e)),
     }
 }
 
@@ -186,22 +209,12 @@ fn check(phrase: &str) -> Result<()> {
     }
 }
 
-/// The text with an object where it has the words of a phrase, in any letters and with any spaces.
-fn replaced(text: &str, phrase: &str, object: &str) -> Option<String> {
-    let phrase: Vec<_> = phrase.split(' ').collect();
-    let all: Vec<_> = text.split_whitespace().collect();
-    let bare = |word: &str| {
-        let word = word.trim_matches(['?', '!', '.', ',', '"', '`']);
-        word.to_lowercase()
-    };
-    let at = all.windows(phrase.len()).position(|window| {
-        let window = window.iter().map(|word| bare(word));
-        window.eq(phrase.iter().map(|word| (*word).to_owned()))
-    })?;
-    let before = all[..at].iter().copied();
-    let after = all[at + phrase.len()..].iter().copied();
-    let words: Vec<_> = before.chain([object]).chain(after).collect();
-    Some(words.join(" "))
+/// A word without punctuation, in small letters; empty for one in quotes, which is no part of a phrase.
+fn bare(word: &str) -> String {
+    match word.contains(['"', '`', '\'', '“', '‘']) {
+        true => String::new(),
+        false => word.trim_matches(['?', '!', '.', ',']).to_lowercase(),
+    }
 }
 
 fn damaged(file: &Path, e: &serde_json::Error) -> Error {
@@ -241,6 +254,17 @@ mod tests {
             (untouched.text.as_str(), untouched.used.len()),
             ("payments  of the  services", 0)
         );
+        // A name is no phrase, whether it was put in the place of one or quoted.
+        known.name("payments", "web").unwrap();
+        assert_eq!(
+            known.applied("restart the payment service").text,
+            "restart deploy/payments"
+        );
+        assert_eq!(
+            known.applied("restart `payments`").text,
+            "restart `payments`"
+        );
+        known.forget("payments").unwrap();
         let error = known.forget("the payment servic").unwrap_err();
         assert!(error.hint.unwrap().contains("'the payment service'"));
         known.forget("the payment service?").unwrap();
@@ -257,9 +281,11 @@ mod tests {
         known
             .question("Is the shop OK today?", "what is wrong")
             .unwrap();
-        let applied = known.applied("is the shop ok  today");
-        assert_eq!(applied.text, "what is wrong");
-        assert_eq!(applied.used.len(), 1);
+        assert_eq!(
+            known.answered_as("is the shop ok  today"),
+            Some("what is wrong")
+        );
+        assert_eq!(known.answered_as("is the shop ok"), None);
     }
 
     #[test]
@@ -272,6 +298,9 @@ mod tests {
             ("x", ""),
             ("x", "a/b/c"),
             ("x", "a b"),
+            ("x", "restart"),
+            ("x", "pods"),
+            ("x", "nokind/web"),
             ("x", "--yes\n"),
             ("x\u{1b}", "api"),
         ] {

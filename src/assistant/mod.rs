@@ -169,20 +169,18 @@ impl Assistant<'_> {
                         Ok(plan) => return Ok(self.proposal(question, plan)),
                         Err(errors) => Err(refused(&errors, trail)?),
                     },
-                    _ => tools::call(self.asker, &call).await.map(|looked| {
-                        let text = fence.around(&looked.text);
+                    _ => tools::call(self.asker, &call).await.map(|(looked, text)| {
                         trail.looked.push(looked);
                         text
                     }),
                 };
-                let (text, is_error) = match given {
-                    Ok(text) => (text, false),
-                    Err(text) => (text, true),
-                };
+                let is_error = given.is_err();
+                let text = given.unwrap_or_else(|why| why);
+                // What is secret must not be cut in two before it is seen.
+                let text = fence.around(&tools::cut(outgoing(&text)));
                 results.push(ToolResult {
-                    id: call.id,
                     name: call.name,
-                    text: outgoing(&text),
+                    text,
                     is_error,
                 });
             }

@@ -29,34 +29,14 @@ impl NameMask {
         }
     }
 
-    /// The text without the names. Of a longer word a name at its beginning counts, as of a pod that came since.
+    /// The text without the names, wherever in a word they stand, in whatever letters, and with `_` for `-`.
     pub(super) fn hide(&self, text: &str) -> String {
-        of_words(
-            text,
-            |word| {
-                let ends = word.match_indices('-').map(|(at, _)| at);
-                let ends = ends.chain([word.len()]);
-                let longest = ends
-                    .rev()
-                    .find_map(|end| Some((end, self.hidden.get(&word[..end])?)));
-                longest.map(|(end, instead)| format!("{instead}{}", &word[end..]))
-            },
-            self.hidden.is_empty(),
-        )
+        replaced(text, &self.hidden)
     }
 
     /// The text with the names.
     pub(super) fn show(&self, text: &str) -> String {
-        of_words(
-            text,
-            |word| {
-                let (head, tail) = word
-                    .split_once('-')
-                    .map_or((word, ""), |(head, _)| (head, &word[head.len()..]));
-                self.shown.get(head).map(|name| format!("{name}{tail}"))
-            },
-            self.shown.is_empty(),
-        )
+        replaced(text, &self.shown)
     }
 
     /// The document with the names in its texts.
@@ -73,23 +53,44 @@ impl NameMask {
     }
 }
 
-/// The text with each word replaced for which there is something else. A word consists of letters, digits and dashes.
-fn of_words(text: &str, other: impl Fn(&str) -> Option<String>, is_idle: bool) -> String {
-    if is_idle {
+/// The text with what stands for a name, where one begins and ends with a part of a word. The longest name counts.
+fn replaced(text: &str, others: &BTreeMap<String, String>) -> String {
+    if others.is_empty() {
         return text.to_owned();
     }
-    let is_of_word = |c: char| c.is_alphanumeric() || c == '-';
     let mut changed = String::with_capacity(text.len());
     let mut rest = text;
-    while let Some(start) = rest.find(is_of_word) {
-        let (between, from) = rest.split_at(start);
-        let end = from.find(|c| !is_of_word(c)).unwrap_or(from.len());
-        let (word, after) = from.split_at(end);
-        changed += between;
-        changed += other(word).as_deref().unwrap_or(word);
-        rest = after;
+    while let Some(first) = rest.chars().next() {
+        if !first.is_alphanumeric() {
+            changed.push(first);
+            rest = &rest[first.len_utf8()..];
+            continue;
+        }
+        let word = rest
+            .find(|c: char| !(c.is_alphanumeric() || "-_.".contains(c)))
+            .map_or(rest, |end| &rest[..end]);
+        let ends = word
+            .match_indices(['-', '_', '.'])
+            .map(|(at, _)| at)
+            .chain([word.len()]);
+        let ends: Vec<_> = ends.collect();
+        let name = |end: &usize| {
+            let name = word[..*end].to_lowercase().replace('_', "-");
+            Some((*end, others.get(&name)?))
+        };
+        let end = match ends.iter().rev().find_map(name) {
+            Some((end, other)) => {
+                changed += other;
+                end
+            }
+            None => {
+                changed += &word[..ends[0]];
+                ends[0]
+            }
+        };
+        rest = &rest[end..];
     }
-    changed + rest
+    changed
 }
 
 #[cfg(test)]
@@ -102,10 +103,16 @@ mod tests {
 
     #[test]
     fn names_are_hidden_wherever_they_stand_and_put_back() {
-        let mask = mask(&["shop", "shop-api", "redis", "payroll-7d9f-x2"]);
-        let text = "shop-api-5c77-abc in shop says: redis://redis.shop.svc:6379 refused; payroll-7d9f-x2, shopping, (shop)";
+        let mask = mask(&[
+            "shop",
+            "shop-api",
+            "redis",
+            "payroll-7d9f-x2",
+            "shop.example.com-tls",
+        ]);
+        let text = "shop-api-5c77-abc in shop says: redis://redis.shop.svc:6379 refused; payroll-7d9f-x2, shopping, (shop), shop.example.com-tls";
         let hidden = mask.hide(text);
-        for name in ["shop-api", "redis.", "payroll", "(shop)"] {
+        for name in ["shop-api", "redis.", "payroll", "(shop)", "example"] {
             assert!(!hidden.contains(name), "{hidden}");
         }
         assert!(
@@ -113,6 +120,11 @@ mod tests {
             "{hidden}"
         );
         assert_eq!(mask.show(&hidden), text);
+        let others = "SHOP_API_SERVICE_HOST=Payroll-7d9f-x2 my-shop-api";
+        let hidden = mask.hide(others).to_lowercase();
+        for name in ["shop", "payroll"] {
+            assert!(!hidden.contains(name), "{hidden}");
+        }
     }
 
     #[test]

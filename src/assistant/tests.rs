@@ -3,7 +3,7 @@
 
 use std::sync::{Arc, Mutex};
 
-use hyper::{Method, Request, Response};
+use hyper::{Request, Response};
 use kube::client::Body;
 use serde_json::{Value, json};
 
@@ -15,13 +15,16 @@ use crate::model::{ModelChain, selected};
 
 /// What a Secret of the cluster holds, in its encoding.
 const SECRET: &str = "aHVudGVyMi1odW50ZXIy";
+/// A password that looks like a word.
+const WEAK: &str = "letmein";
 /// What stands in a variable of a container.
 const PASSWORD: &str = "Tr0ub4dor-and-3";
 
 struct Trial {
     log: String,
     hides_names: bool,
-    writes: Arc<Mutex<Vec<String>>>,
+    /// Method and path of each request to the API server.
+    requests: Arc<Mutex<Vec<String>>>,
 }
 
 impl Trial {
@@ -29,19 +32,17 @@ impl Trial {
         Self {
             log: "starting\nready".to_owned(),
             hides_names: false,
-            writes: Arc::default(),
+            requests: Arc::default(),
         }
     }
 
     fn asker(&self) -> Asker {
-        let (log, writes) = (self.log.clone(), Arc::clone(&self.writes));
+        let (log, requests) = (self.log.clone(), Arc::clone(&self.requests));
         let service = tower::service_fn(move |request: Request<Body>| {
-            let (log, writes) = (log.clone(), Arc::clone(&writes));
+            let (log, requests) = (log.clone(), Arc::clone(&requests));
             async move {
-                if request.method() != Method::GET {
-                    let deed = format!("{} {}", request.method(), request.uri());
-                    writes.lock().unwrap().push(deed);
-                }
+                let deed = format!("{} {}", request.method(), request.uri().path());
+                requests.lock().unwrap().push(deed);
                 let (status, body) = api(request.uri().path(), &log);
                 let response = Response::builder().status(status);
                 Ok::<_, std::convert::Infallible>(
@@ -86,15 +87,43 @@ impl Trial {
         (consulted, server.seen())
     }
 
-    fn writes(&self) -> Vec<String> {
-        self.writes.lock().unwrap().clone()
+    /// The requests that are no lists and no reads of the project's own objects.
+    fn beyond(&self) -> Vec<String> {
+        let own = [
+            "GET /api/v1/namespaces/shop/",
+            "GET /apis/apps/v1/namespaces/shop/",
+        ];
+        let all = self.requests.lock().unwrap().clone();
+        let is_allowed = |request: &String| {
+            let place = request.rsplit_once('/').map_or("", |(place, _)| place);
+            let is_list = request.starts_with("GET /api") && request.ends_with('s');
+            let is_own = own.iter().any(|own| {
+                request
+                    .strip_prefix(own)
+                    .is_some_and(|rest| rest.split('/').count() <= 2)
+            });
+            let is_log =
+                place.starts_with("GET /api/v1/namespaces/shop/pods/") && request.ends_with("/log");
+            let is_namespace = request == "GET /api/v1/namespaces/shop";
+            is_list || is_own || is_log || is_namespace
+        };
+        all.into_iter()
+            .filter(|request| !is_allowed(request))
+            .collect()
     }
 }
 
 /// A small API server: a Deployment with a pod, a Secret.
 fn api(path: &str, log: &str) -> (u16, String) {
+    let args = json!([
+        "--requirepass",
+        PASSWORD,
+        format!("--password={PASSWORD}"),
+        format!("redis://:{PASSWORD}@cache")
+    ]);
+    let weak = json!({"name": "WEAK_PASSWORD", "value": WEAK});
     let pod = json!({"apiVersion": "v1", "kind": "Pod", "metadata": {"name": "shop-api-1", "namespace": "shop", "uid": "1"},
-        "spec": {"containers": [{"name": "api", "image": "api:1", "env": [{"name": "DB_PASSWORD", "value": PASSWORD}]}]},
+        "spec": {"containers": [{"name": "api", "image": "api:1", "args": args, "env": [{"name": "DB_PASSWORD", "value": PASSWORD}, weak]}]},
         "status": {"phase": "Running", "containerStatuses": [{"name": "api", "ready": true, "restartCount": 0, "image": "api:1",
             "imageID": "", "state": {"running": {"startedAt": "2026-01-01T00:00:00Z"}}}]}});
     let deployment = json!({"apiVersion": "apps/v1", "kind": "Deployment", "metadata": {"name": "shop-api", "namespace": "shop",
@@ -205,7 +234,7 @@ async fn secrets_do_not_reach_the_model() {
     assert_eq!(consulted.trail.looked.len(), 4, "{consulted:?}");
     for request in &seen {
         let sent = request.body.to_string();
-        for secret in [SECRET, PASSWORD, "s3cr3t-value"] {
+        for secret in [SECRET, PASSWORD, WEAK, "s3cr3t-value"] {
             assert!(!sent.contains(secret), "{sent}");
         }
     }
@@ -386,6 +415,23 @@ fn hostile() -> Vec<Value> {
             &json!({"kind": "Pod", "namespace": "../../..", "name": "x"}),
         ),
         calls("get", &json!({"kind": "pods/exec", "name": "shop-api-1"})),
+        calls(
+            "get",
+            &json!({"kind": "Namespace", "name": "kube-system/secrets/x"}),
+        ),
+        calls("get", &json!({"kind": "Namespace", "name": "kube-system"})),
+        calls("get", &json!({"kind": "Namespace", "name": "shop/secrets"})),
+        calls(
+            "get",
+            &json!({"kind": "Service", "name": "shop-api:80/proxy/admin/reset"}),
+        ),
+        calls("get", &json!({"kind": "Pod", "name": "..%2f..%2fsecrets"})),
+        calls(
+            "get",
+            &json!({"kind": "Pod", "name": "shop-api-1?watch=true"}),
+        ),
+        look("pods everywhere"),
+        look("logs of pod x in namespace kube-system"),
         // Words alone.
         says("I have deleted deployment shop-api."),
         says("Run `kubectl delete ns shop --force` now."),
@@ -405,10 +451,12 @@ async fn nothing_that_a_model_says_is_done() {
         // The same again for a model that insists.
         let replies = vec![reply.clone(), reply, says("Done.")];
         let (consulted, _) = trial.consult("please look after shop-api", replies).await;
-        assert_eq!(trial.writes(), Vec::<String>::new(), "{at} {said}");
+        assert_eq!(trial.beyond(), Vec::<String>::new(), "{at} {said}");
         match &consulted.outcome {
             ConsultedOutcome::Plan { unnamed, .. } => assert!(!unnamed.is_empty(), "{at} {said}"),
-            ConsultedOutcome::Nothing(why) => assert!(!why.is_empty()),
+            ConsultedOutcome::Nothing(why) => {
+                assert!(why.starts_with("the model "), "{at} {said}: {why}");
+            }
             ConsultedOutcome::Answer(_) => assert!(consulted.trail.is_unverified(), "{at} {said}"),
         }
     }
@@ -452,7 +500,7 @@ async fn what_a_log_asks_for_waits_for_the_user() {
         let (consulted, seen) = trial
             .consult("why is shop-api so slow today", replies)
             .await;
-        assert_eq!(trial.writes(), Vec::<String>::new());
+        assert_eq!(trial.beyond(), Vec::<String>::new());
         let ConsultedOutcome::Plan { unnamed, .. } = &consulted.outcome else {
             panic!("{line}: {consulted:?}");
         };

@@ -19,27 +19,21 @@ pub(super) const LOOK: &str = "look";
 pub(super) const GET: &str = "get";
 pub(super) const PROPOSE: &str = "propose_plan";
 
+/// Fields that name something, and have a word of secrets in their own names.
+const NAMES: [&str; 6] = [
+    "key",
+    "secretName",
+    "tokenExpirationSeconds",
+    "topologyKey",
+    "serviceAccountName",
+    "serviceAccount",
+];
 /// What stands where a secret was.
 const LEFT_OUT: &str = "(left out)";
 /// So much of one result goes to a model.
 const MOST_BYTES: usize = 16 * 1024;
 /// So long one look may take.
 const LONGEST: Duration = Duration::from_secs(20);
-/// The kinds whose names [`names`] reads.
-const NAMED_KINDS: [ObjectKind; 11] = [
-    ObjectKind::Deployment,
-    ObjectKind::StatefulSet,
-    ObjectKind::DaemonSet,
-    ObjectKind::Pod,
-    ObjectKind::Job,
-    ObjectKind::CronJob,
-    ObjectKind::Service,
-    ObjectKind::Ingress,
-    ObjectKind::ConfigMap,
-    ObjectKind::Secret,
-    ObjectKind::PersistentVolumeClaim,
-];
-
 /// Something that was looked at.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Looked {
@@ -47,8 +41,6 @@ pub struct Looked {
     pub at: String,
     /// It was a question of `devk ask`.
     pub is_question: bool,
-    /// What it was shown, before secrets were taken out.
-    pub text: String,
     /// Commands that show the same.
     pub kubectl: Vec<String>,
 }
@@ -70,11 +62,13 @@ pub(super) fn specs() -> Vec<ToolSpec> {
             parameters: json!({"type": "object", "required": ["question"], "additionalProperties": false, "properties": {
                 "question": text("One question of that kind"),
             }}),
+            proposes: false,
         },
         ToolSpec {
             name: GET,
             about: "The manifest and status of one object as JSON. Values of Secrets are left out.",
             parameters: object.clone(),
+            proposes: false,
         },
         ToolSpec {
             name: PROPOSE,
@@ -92,12 +86,13 @@ pub(super) fn specs() -> Vec<ToolSpec> {
                     },
                 }},
             }}),
+            proposes: true,
         },
     ]
 }
 
-/// What a tool that looks shows, or why it shows nothing.
-pub(super) async fn call(asker: &Asker, call: &ToolCall) -> Result<Looked, String> {
+/// What a tool that looks shows, and as a text; or why it shows nothing.
+pub(super) async fn call(asker: &Asker, call: &ToolCall) -> Result<(Looked, String), String> {
     let look = async {
         match call.name.as_str() {
             LOOK => look(asker, argument(call, "question")?).await,
@@ -108,9 +103,7 @@ pub(super) async fn call(asker: &Asker, call: &ToolCall) -> Result<Looked, Strin
         }
     };
     let late = |_| format!("nothing was read within {} s", LONGEST.as_secs());
-    let mut looked = tokio::time::timeout(LONGEST, look).await.map_err(late)??;
-    cut(&mut looked.text);
-    Ok(looked)
+    tokio::time::timeout(LONGEST, look).await.map_err(late)?
 }
 
 fn argument<'c>(call: &'c ToolCall, name: &str) -> Result<&'c str, String> {
@@ -119,19 +112,15 @@ fn argument<'c>(call: &'c ToolCall, name: &str) -> Result<&'c str, String> {
     text.ok_or_else(|| format!("`{}` needs `{name}`, a text", call.name))
 }
 
-async fn look(asker: &Asker, question: &str) -> Result<Looked, String> {
-    match asker.reply(question).await {
-        Ok(reply @ AskReply::AskAnswer(_)) => {
-            let text = reply.text();
-            let AskReply::AskAnswer(answer) = reply else {
-                return Err("no answer".to_owned());
-            };
-            Ok(Looked {
+async fn look(asker: &Asker, question: &str) -> Result<(Looked, String), String> {
+    match asker.reply_in_project(question).await {
+        Ok(AskReply::AskAnswer(answer)) => {
+            let looked = Looked {
                 at: question.to_owned(),
                 is_question: true,
-                text,
-                kubectl: answer.kubectl,
-            })
+                kubectl: answer.kubectl.clone(),
+            };
+            Ok((looked, AskReply::AskAnswer(answer).text()))
         }
         Ok(AskReply::Change(_)) => Err(format!(
             "this asks for a change; {LOOK} only looks, and {PROPOSE} proposes a change"
@@ -140,7 +129,7 @@ async fn look(asker: &Asker, question: &str) -> Result<Looked, String> {
     }
 }
 
-async fn get(asker: &Asker, call: &ToolCall) -> Result<Looked, String> {
+async fn get(asker: &Asker, call: &ToolCall) -> Result<(Looked, String), String> {
     let word = argument(call, "kind")?;
     let kind =
         ObjectKind::of_word(word).ok_or_else(|| format!("`{GET}` knows no kind `{word}`"))?;
@@ -149,44 +138,57 @@ async fn get(asker: &Asker, call: &ToolCall) -> Result<Looked, String> {
         true => argument(call, "namespace").unwrap_or(&asker.project.namespace),
         false => "",
     };
-    let is_own = !kind.is_namespaced() || asker.project.namespaces.contains(namespace);
+    let own = &asker.project.namespaces;
+    let is_own = match kind {
+        ObjectKind::Namespace => own.contains(name),
+        _ => own.contains(namespace),
+    };
     if !is_own {
-        let own = asker.project.namespaces.iter().map(String::as_str);
-        let own = own.collect::<Vec<_>>().join(", ");
+        let own: Vec<_> = own.iter().map(String::as_str).collect();
+        let own = own.join(", ");
         return Err(format!(
             "`{GET}` looks into the namespaces of the project: {own}"
         ));
     }
-    let object = api(asker, kind, namespace)
-        .get(name)
-        .await
-        .map_err(|e| chain(&e))?;
+    // A name becomes a part of a path.
+    let is_name = |c: char| c.is_ascii_lowercase() || c.is_ascii_digit() || "-.".contains(c);
+    if !name.chars().all(is_name) || name.starts_with('.') || name.len() > 253 {
+        return Err(format!("`{GET}` needs a name of Kubernetes"));
+    }
+    let object = api(asker, kind, namespace).get(name).await;
+    let object = object.map_err(|e| chain(&e))?;
     let mut object = serde_json::to_value(object).map_err(|e| e.to_string())?;
-    strip(&mut object, kind);
+    strip(&mut object);
     let place = match kind.is_namespaced() {
         true => format!(" --namespace {namespace}"),
         false => String::new(),
     };
-    Ok(Looked {
+    let looked = Looked {
         at: format!("{}/{name}", kind.word()),
         is_question: false,
-        text: format!("{object:#}"),
         kubectl: vec![format!(
             "kubectl get {} {name}{place} --output yaml",
             kind.word()
         )],
-    })
+    };
+    Ok((looked, format!("{object:#}")))
 }
 
-/// Takes out what says nothing, and the values of Secrets, also where kubectl has kept a copy.
-fn strip(object: &mut Value, kind: ObjectKind) {
+/// Takes out what says nothing, and what may be secret: the values of Secrets, also where tools have kept copies, and values
+/// with the name of a secret.
+fn strip(object: &mut Value) {
+    let is_secret = object["kind"] == "Secret";
     if let Some(metadata) = object.get_mut("metadata").and_then(Value::as_object_mut) {
         metadata.remove("managedFields");
-        if let Some(Value::Object(annotations)) = metadata.get_mut("annotations") {
-            annotations.remove("kubectl.kubernetes.io/last-applied-configuration");
+        match metadata.get_mut("annotations") {
+            Some(Value::Object(annotations)) if !is_secret => {
+                // A copy of the object.
+                annotations.retain(|_, text| !text.as_str().is_some_and(|text| text.contains('{')));
+            }
+            _ => drop(metadata.remove("annotations")),
         }
     }
-    if kind == ObjectKind::Secret {
+    if is_secret {
         for key in ["data", "stringData"] {
             let values = object.get_mut(key).and_then(Value::as_object_mut);
             for (_, value) in values.into_iter().flatten() {
@@ -197,10 +199,30 @@ fn strip(object: &mut Value, kind: ObjectKind) {
     strip_secrets(object);
 }
 
-/// Takes out values that look like secrets by their names, as in variables of containers and in ConfigMaps.
+/// Takes out values that are secrets by their names, as in variables, arguments and ConfigMaps, and URLs with a password.
 fn strip_secrets(value: &mut Value) {
     match value {
-        Value::Array(items) => items.iter_mut().for_each(strip_secrets),
+        Value::Array(items) => {
+            // `--password x`
+            let mut is_next_secret = false;
+            for item in items {
+                let Some(text) = item.as_str() else {
+                    strip_secrets(item);
+                    continue;
+                };
+                let (name, inline) = text.split_once('=').unwrap_or((text, ""));
+                let is_flag = text.starts_with('-');
+                let is_secret_flag = is_flag && is_secret(name, "");
+                let is_left_out = is_next_secret && !is_flag
+                    || is_secret_flag && !inline.is_empty()
+                    || is_secret("", text)
+                    || is_secret("", inline);
+                is_next_secret = is_secret_flag && inline.is_empty();
+                if is_left_out {
+                    *item = Value::from(LEFT_OUT);
+                }
+            }
+        }
         Value::Object(members) => {
             let name = members
                 .get("name")
@@ -212,7 +234,10 @@ fn strip_secrets(value: &mut Value) {
                     key => key,
                 };
                 match member.as_str() {
-                    Some(text) if is_secret(name, text) => *member = Value::from(LEFT_OUT),
+                    // A reference to a Secret is none.
+                    Some(text) if is_secret(name, text) && !NAMES.contains(&name) => {
+                        *member = Value::from(LEFT_OUT);
+                    }
                     _ => strip_secrets(member),
                 }
             }
@@ -221,20 +246,20 @@ fn strip_secrets(value: &mut Value) {
     }
 }
 
-/// The names of the objects in the project's namespaces, and of these.
+/// The names of the project: of its namespaces and releases, and of the objects in its namespaces.
 pub(super) async fn names(asker: &Asker) -> Result<BTreeSet<String>, String> {
     let project = &asker.project;
-    let places = project.namespaces.iter().flat_map(|namespace| {
-        NAMED_KINDS
-            .iter()
-            .map(move |kind| (namespace.as_str(), *kind))
-    });
+    let kinds = ObjectKind::ALL.iter().filter(|kind| kind.is_namespaced());
+    let places = project
+        .namespaces
+        .iter()
+        .flat_map(|namespace| kinds.clone().map(move |kind| (namespace.as_str(), *kind)));
     let lists = places.map(|(namespace, kind)| async move {
         let params = ListParams::default();
         let list = api(asker, kind, namespace).list_metadata(&params).await;
         let list = list.map_err(|e| {
             format!(
-                "the names to be masked could not be read, so nothing was sent: {}",
+                "the names to be hidden could not be read, so nothing was sent: {}",
                 chain(&e)
             )
         })?;
@@ -246,6 +271,7 @@ pub(super) async fn names(asker: &Asker) -> Result<BTreeSet<String>, String> {
     });
     let mut names: BTreeSet<_> = project.namespaces.iter().cloned().collect();
     names.extend(project.releases.iter().cloned());
+    names.extend(project.forwards.values().cloned());
     for list in join_all(lists).await {
         names.extend(list?);
     }
@@ -260,10 +286,12 @@ fn api(asker: &Asker, kind: ObjectKind, namespace: &str) -> Api<DynamicObject> {
     }
 }
 
-fn cut(text: &mut String) {
+/// So much of a text as goes to a model.
+pub(super) fn cut(mut text: String) -> String {
     if text.len() > MOST_BYTES {
         let more = text.len() - MOST_BYTES;
         text.truncate(text.floor_char_boundary(MOST_BYTES));
-        text.push_str(&format!("\n({more} bytes more were left out)"));
+        text += &format!("\n({more} bytes more were left out)");
     }
+    text
 }

@@ -42,7 +42,11 @@ pub enum ChangeConsent {
     Unasked(String),
     /// An approval by that id: a person gave it with `devk approve`, or the user leaves the risk unasked and the preview was
     /// made within the last 10 minutes.
-    Approval(String),
+    Approval {
+        id: String,
+        /// Only a person's counts: an agent asks.
+        by_person: bool,
+    },
 }
 
 /// A change that may be carried out, once.
@@ -72,7 +76,7 @@ impl ChangeConsent {
     /// The hash of the preview that was agreed to.
     fn hash(&self) -> &str {
         match self {
-            Self::Answered(hash) | Self::Unasked(hash) | Self::Approval(hash) => hash,
+            Self::Answered(hash) | Self::Unasked(hash) | Self::Approval { id: hash, .. } => hash,
         }
     }
 }
@@ -202,11 +206,11 @@ impl ChangeDoor {
                 Ok(format!("--yes up to {}", preview.risk))
             }
             ChangeConsent::Unasked(_) => Err(self.unasked(preview)),
-            ChangeConsent::Approval(id) => {
+            ChangeConsent::Approval { id, by_person } => {
                 let subject = self.subject(&preview.hash);
                 match approval::take(&self.paths, &subject, id) {
                     Ok(()) => Ok(format!("devk approve {id}")),
-                    Err(e) if e.code == Code::ApprovalNeeded && is_left_unasked => {
+                    Err(e) if e.code == Code::ApprovalNeeded && is_left_unasked && !by_person => {
                         approval::take_unasked(&self.paths, &subject, id)?;
                         Ok(format!("--approve {id} up to {}", preview.risk))
                     }
@@ -301,7 +305,10 @@ mod tests {
     }
 
     fn by_hash() -> ChangeConsent {
-        ChangeConsent::Approval(HASH.to_owned())
+        ChangeConsent::Approval {
+            id: HASH.to_owned(),
+            by_person: false,
+        }
     }
 
     fn code(agreed: Result<String>) -> Code {

@@ -125,37 +125,44 @@ async fn asker(context: &Context, project: &Project) -> Result<Asker> {
 }
 
 impl Asking<'_> {
-    async fn answer(&self, text: &str) -> Result<Exit, Errors> {
+    /// Answers a question, or has a change approved and made.
+    async fn answer(&self, said: &str) -> Result<Exit, Errors> {
         let mut memory = AskMemory::load(&self.context.paths, &self.project)?;
-        let RememberedText { text, used } = memory.applied(text);
-        let text = text.as_str();
-        let reply = match self.asker.reply(text).await {
-            Ok(AskReply::Change(PlannedRequest { plan: None, verb })) => Err(unplanned(&verb)),
-            reply => reply,
-        };
-        let reply = match reply {
-            Err(unclear) if self.models.may_help(&unclear) => {
-                return consult::consult(self, &mut memory, text, unclear).await;
-            }
-            reply => reply?,
-        };
+        let RememberedText { text, mut used } = memory.applied(said);
+        let mut reply = self.reply(&text).await;
+        let is_unclear = |error: &Error| error.code == Code::AskUnclear;
+        if let (Some(before), true) = (
+            memory.answered_as(&text),
+            reply.as_ref().is_err_and(is_unclear),
+        ) && let Ok(answer @ AskReply::AskAnswer(_)) = self.reply(before).await
+        {
+            used.push(format!(
+                "this was answered as `{before}` before, and is so now"
+            ));
+            reply = Ok(answer);
+        }
         let AskOptions { approve, yes, .. } = &self.options;
         match reply {
-            AskReply::Change(planned) => {
-                carry_out(self.context, planned, text, &self.options).await
+            Ok(AskReply::Change(planned)) => {
+                used.iter().for_each(|used| ui::err(&format!("{used}\n")));
+                carry_out(self.context, planned, said, &self.options).await
             }
-            AskReply::AskAnswer(_) if approve.is_some() || *yes => {
-                let message = "`--approve` and `--yes` are for changes, and this is a question";
-                Err(Error::new(Code::Usage, message)
-                    .hint(format!("devk ask {}", quote(text)))
-                    .into())
+            Ok(_) | Err(_) if approve.is_some() || *yes => {
+                let message = "`--approve` and `--yes` are for changes of which devk makes a plan";
+                let error = Error::new(Code::Usage, message);
+                let error = error.hint(format!("devk ask {}", quote(said)));
+                Err(reply.err().unwrap_or(error).into())
             }
-            AskReply::AskAnswer(mut answer) => {
+            Err(unclear) if self.models.may_help(&unclear) => {
+                consult::consult(self, &mut memory, &text, unclear).await
+            }
+            Err(unclear) => Err(unclear.into()),
+            Ok(AskReply::AskAnswer(mut answer)) => {
                 answer.notes.extend(used);
                 match self.context.format {
                     Format::Json => ui::json(&AskDocument {
                         version: 1,
-                        question: text,
+                        question: said,
                         answer: &answer,
                     })?,
                     Format::Table => ui::out(&AskReply::AskAnswer(answer).text_in(self.mode))?,
@@ -165,17 +172,21 @@ impl Asking<'_> {
         }
     }
 
-    /// Question after question, until Ctrl-C, Ctrl-D or `exit`.
+    async fn reply(&self, text: &str) -> Result<AskReply> {
+        match self.asker.reply(text).await {
+            Ok(AskReply::Change(PlannedRequest { plan: None, verb })) => Err(unplanned(&verb)),
+            reply => reply,
+        }
+    }
+
+    /// Question after question, until Ctrl-D or `exit`. Ctrl-C ends the process, as it ends every command.
     async fn dialogue(&self) -> Result<Exit, Errors> {
         ui::err("Questions about what runs; `help` shows some, Ctrl-D leaves.\n");
         let mut lines = BufReader::new(tokio::io::stdin()).lines();
         loop {
             ui::err(PROMPT);
             let _ = std::io::stderr().flush();
-            let line = tokio::select! {
-                line = lines.next_line() => line.ok().flatten(),
-                _ = tokio::signal::ctrl_c() => None,
-            };
+            let line = lines.next_line().await.ok().flatten();
             let Some(line) = line else {
                 ui::err("\n");
                 return Ok(Exit::Ok);
@@ -186,10 +197,7 @@ impl Asking<'_> {
                 "exit" | "quit" | "bye" => return Ok(Exit::Ok),
                 _ => {}
             }
-            let answered = tokio::select! {
-                answered = self.answer(text) => answered,
-                _ = tokio::signal::ctrl_c() => return Ok(Exit::Ok),
-            };
+            let answered = self.answer(text).await;
             if let Err(errors) = answered {
                 let is_lost =
                     |error: &Error| matches!(error.code, Code::OutputClosed | Code::OutputIo);

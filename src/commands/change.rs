@@ -14,7 +14,7 @@ use serde_json::json;
 
 use super::Context;
 use super::recorded::Recording;
-use crate::audit::{AuditText, AuditedPlan};
+use crate::audit::{AuditChannel, AuditOrigin, AuditText, AuditedPlan};
 use crate::change::plan::{ChangePlan, ChangeStep};
 use crate::change::preview::ChangePreview;
 use crate::change::{ApprovedChange, ChangeConsent, ChangeDoor, ChangeOutcome, RefusedChange};
@@ -115,9 +115,25 @@ async fn look(context: &Context, options: &ChangeOptions) -> Result<Exit, Errors
     show(context, &shown, None)?;
     // What is explained is a question, and no change that waits.
     if options.explain.is_none() && !shown.only_shown {
-        door.request(&shown, "")?;
+        door.request(&shown, &client())?;
     }
     Ok(Exit::Ok)
+}
+
+fn origin() -> AuditOrigin {
+    AuditOrigin::of(&Environment::of_process())
+}
+
+/// The name of the agent that asks; empty for a person's own command.
+fn client() -> String {
+    let AuditOrigin {
+        through, client, ..
+    } = origin();
+    match (through, client) {
+        (AuditChannel::Mcp, Some(name)) => name.as_str().to_owned(),
+        (AuditChannel::Mcp, None) => "an agent".to_owned(),
+        _ => String::new(),
+    }
 }
 
 async fn door(context: &Context) -> Result<ChangeDoor, Errors> {
@@ -131,7 +147,10 @@ async fn agree(
 ) -> Result<(ChangeDoor, ApprovedChange), RefusedChange> {
     let door = door(context).await?;
     let consent = match &request.approve {
-        Some(hash) => ChangeConsent::Approval(hash.clone()),
+        Some(hash) => ChangeConsent::Approval {
+            id: hash.clone(),
+            by_person: origin().through == AuditChannel::Mcp,
+        },
         None => {
             let shown = door.preview(&request.plan).await?;
             asked(context, &door, request, &shown).map_err(|error| RefusedChange {
@@ -167,7 +186,7 @@ fn waiting(
         return Ok(refused);
     }
     show(context, now, Some(request))?;
-    door.request(now, "")?;
+    door.request(now, &client())?;
     let hint = approve_command(door, request, now);
     let errors = refused.errors.0.into_iter();
     let errors = errors.map(|error| error.hint(hint.clone())).collect();
@@ -239,7 +258,7 @@ fn asked(
         return Ok(ChangeConsent::Unasked(hash));
     }
     // Where nothing is carried out this is the problem.
-    door.request(shown, "")?;
+    door.request(shown, &client())?;
     if !ui::can_ask() || !request.may_ask || context.format == Format::Json {
         let error = match request.yes {
             true => door.unasked(shown),

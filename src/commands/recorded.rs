@@ -158,6 +158,8 @@ impl Recording {
     }
 
     fn end(&self, outcome: impl FnOnce(&dyn Fn(&str) -> String) -> AuditOutcome) {
+        // They are this command's, whether or not it is recorded.
+        let changes = self.context.changes.take();
         let act = self.act.lock().ok().and_then(|mut act| act.take());
         let Some(act) = act else {
             return;
@@ -170,8 +172,8 @@ impl Recording {
         let masked = |text: &str| mask.text(text);
         let mut outcome = outcome(&masked);
         let now = self.cluster.as_ref().map(|cluster| self.identity(cluster));
-        let changes = self.context.changes.take().into_iter();
         outcome.diff = changes
+            .into_iter()
             .map(|what| AuditText::masked(&what, masked))
             .collect();
         outcome.cluster = now.filter(|now| Some(now) != self.at_begin.as_ref());

@@ -125,20 +125,26 @@ fn model(
 ) -> Option<ModelBackend> {
     let text = |key: &str| node.get(key).and_then(ConfigNode::text);
     let (name, format, model) = (text("name")?, text("format")?, text("model")?);
-    // What is not said is as for `FORMAT/MODEL`.
-    let mut backend = selected(&format!("{format}/{model}"), &[], environment).ok()?;
-    name.clone_into(&mut backend.name);
-    if let Some(url) = text("url") {
-        url.trim_end_matches('/').clone_into(&mut backend.url);
-    }
     let command = Some(texts(node.get("keyCommand"))).filter(|words| !words.is_empty());
     let sources = [
         text("keyVariable").map(|name| KeySource::Variable(name.to_owned())),
         text("keyFile").map(|file| KeySource::File(file.into())),
         command.map(KeySource::Command),
     ];
-    let mut sources = sources.into_iter().flatten();
-    match (sources.next(), sources.next()) {
+    let mut sources: Vec<_> = sources.into_iter().flatten().collect();
+    // What is not said is as for `FORMAT/MODEL`; but a key of the user's own goes nowhere that a variable names.
+    let nothing = Environment::default();
+    let environment = if sources.is_empty() {
+        environment
+    } else {
+        &nothing
+    };
+    let mut backend = selected(&format!("{format}/{model}"), &[], environment).ok()?;
+    name.clone_into(&mut backend.name);
+    if let Some(url) = text("url") {
+        url.trim_end_matches('/').clone_into(&mut backend.url);
+    }
+    match (sources.pop(), sources.pop()) {
         (Some(source), None) => backend.key = Some(source),
         // The key of a format's own variable is for that format's own server.
         (None, _) if text("url").is_some() => backend.key = None,
@@ -152,7 +158,7 @@ fn model(
     let time = |key: &str| text(key).and_then(duration);
     backend.limits.first_byte = time("firstByte").unwrap_or(backend.limits.first_byte);
     backend.limits.total = time("total").unwrap_or(backend.limits.total);
-    if let Err(error) = backend.address() {
+    if let (Some(_), Err(error)) = (text("url"), backend.address()) {
         problems.push(error.at(&node.place.file, node.place.line));
     }
     Some(backend)
@@ -194,8 +200,13 @@ mod tests {
         assert_eq!(local.limits.total, Duration::from_secs(30));
         assert_eq!(work.url, "https://a.example/v1");
         assert!(matches!(&work.key, Some(KeySource::Command(words)) if words.len() == 3));
-        // The key of another server goes nowhere else.
+        // The key of another server goes nowhere else, nor the user's own to where a variable leads.
         assert_eq!(free.key, None);
+        write("models: [{name: a, format: openai, model: m, keyFile: /k}]\n");
+        let base = ("OPENAI_BASE_URL", "https://elsewhere.example/v1");
+        let user = UserConfig::load(&paths, &set(&[key, base])).unwrap();
+        assert!(user.models[0].url.starts_with("https://api.openai.com"));
+        write("ask: {models: []}\nmodels: [{name: work, format: ollama, model: m}]\n");
         let over = UserConfig::load(&paths, &set(&[(MODELS, " work , free")])).unwrap();
         assert_eq!(over.ask.models, ["work", "free"]);
         write(concat!(

@@ -57,12 +57,13 @@ impl ToolAnswer {
                 Self::found(last.clone())
             }
             // Without an approval: the preview, and how a person gives one.
-            ("ask" | "apply_plan", Some(preview)) if ended.code == Some(4) => Self {
-                document: waiting(preview, is_said.as_ref()),
-                is_error: false,
+            ("ask" | "apply_plan", Some(last)) if last["preview"]["hash"].is_string() => Self {
+                document: waiting(last, is_said.as_ref()),
+                is_error: ended.code != Some(4),
             },
-            ("apply_plan", Some(last)) if is_result(last) && is_said.is_none() => Self {
-                document: last.clone(),
+            // What was done of it, also if a step failed.
+            ("apply_plan", Some(last)) if is_result(last) => Self {
+                document: with_errors(last, is_said.as_ref()),
                 is_error: ended.code != Some(0),
             },
             // 1 and 3: something is not as it should be, and that is the answer; 124: not yet.
@@ -120,12 +121,17 @@ impl ToolAnswer {
 
 /// A change that waits for a person: what it would do, by which id it is approved, and what to do then.
 fn waiting(preview: &Value, said: Option<&Value>) -> Value {
-    let mut document = preview.clone();
+    let mut document = with_errors(preview, said);
     let id = preview["preview"]["hash"].as_str().unwrap_or_default();
     document["approval"] = Value::from(id);
     document["hint"] = Value::from(format!(
         "a person types `devk approve {id}` in a terminal; then call `apply_plan` with the steps of `plan` and approval: {id}"
     ));
+    document
+}
+
+fn with_errors(document: &Value, said: Option<&Value>) -> Value {
+    let mut document = document.clone();
     if let Some(said) = said {
         document["errors"] = said["errors"].clone();
     }
@@ -229,6 +235,37 @@ mod tests {
             stderr: stderr.to_owned(),
         };
         ToolAnswer::of(tool.name, &arguments, &ended)
+    }
+
+    #[test]
+    fn a_change_that_waits_comes_with_its_id_and_one_that_failed_with_what_was_done() {
+        let steps = json!({"steps": [{}]});
+        let event = r#"{"step":"a","status":"done","detail":"","version":1}"#;
+        let preview = r#"{"version":1,"state":"preview","preview":{"hash":"0a1b"}}"#;
+        let said = r#"{"version":1,"errors":[{"code":"change.unapproved"}]}"#;
+        let waits = answer("apply_plan", steps.clone(), 4, preview, said);
+        assert!(!waits.is_error);
+        assert_eq!(waits.document["approval"], "0a1b");
+        assert!(
+            waits.document["hint"]
+                .as_str()
+                .unwrap()
+                .contains("devk approve 0a1b")
+        );
+        assert_eq!(waits.document["errors"][0]["code"], "change.unapproved");
+        let moved = answer("apply_plan", steps.clone(), 2, preview, said);
+        assert!(moved.is_error && moved.document["approval"] == "0a1b");
+        let failed = r#"{"version":1,"state":"failed","outcome":{"steps":[]}}"#;
+        let failed = answer("apply_plan", steps, 1, failed, said);
+        assert!(failed.is_error && failed.document["outcome"].is_object());
+        assert!(failed.document["errors"].is_array());
+        // A model's plan of what nobody named has no preview.
+        let question = json!({"question": "do something"});
+        let unnamed = answer("ask", question.clone(), 4, event, said);
+        assert!(unnamed.is_error && unnamed.document.get("approval").is_none());
+        let answered = r#"{"version":1,"question":"q","answer":{}}"#;
+        let answered = answer("ask", question, 0, answered, "");
+        assert!(!answered.is_error && answered.document["answer"].is_object());
     }
 
     #[test]

@@ -7,7 +7,7 @@
 
 use std::collections::HashMap;
 use std::path::PathBuf;
-use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
 
 use serde_json::Value;
@@ -66,6 +66,8 @@ pub(super) struct Job {
     pub seen: watch::Receiver<RunProgress>,
     waiting: AtomicUsize,
     stop: CancellationToken,
+    /// What must not be done twice is not begun again before a call has read how it ended.
+    is_unread: AtomicBool,
 }
 
 /// All runs.
@@ -93,6 +95,7 @@ impl Jobs {
             seen,
             waiting: AtomicUsize::new(1),
             stop: stop.clone(),
+            is_unread: AtomicBool::new(command.input.is_some()),
         });
         let (program, turns) = (self.program.clone(), self.turns.clone());
         tokio::spawn(async move {
@@ -121,7 +124,7 @@ impl Jobs {
         let Ok(mut shared) = self.shared.lock() else {
             return self.start(command, origin);
         };
-        shared.retain(|_, job| !job.has_ended());
+        shared.retain(|_, job| !job.has_ended() || job.is_unread.load(Ordering::SeqCst));
         if let Some(job) = shared.get(&command) {
             job.waiting.fetch_add(1, Ordering::SeqCst);
             return job.clone();
@@ -138,6 +141,11 @@ impl Job {
         self.seen.borrow().ended.is_some()
             || self.stop.is_cancelled()
             || self.seen.has_changed().is_err()
+    }
+
+    /// One call has read how it ended.
+    pub(super) fn is_read(&self) {
+        self.is_unread.store(false, Ordering::SeqCst);
     }
 
     /// One call waits no longer, and the work goes on.

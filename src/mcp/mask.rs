@@ -179,9 +179,9 @@ fn repository(folder: &Path) -> &Path {
         .unwrap_or(folder)
 }
 
-/// Whether a variable of this name holds a secret in this value.
+/// Whether a value of this name is to be left out where the name stands beside it: a weak password is one, too.
 pub(crate) fn is_secret(name: &str, value: &str) -> bool {
-    !secret_parts(name, value).is_empty()
+    is_secret_name(name) || password_of_url(value).is_some() || is_random(value)
 }
 
 /// The parts of a variable's value that are secret: all of it, lines of it, or the password of a URL.

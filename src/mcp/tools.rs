@@ -35,6 +35,8 @@ pub(super) struct Definition {
 enum Effect {
     /// Nothing.
     Looks,
+    /// Nothing; but what is looked at may leave this machine, and is recorded.
+    Asks,
     /// Nothing is lost by it, and doing it twice is doing it once.
     Brings,
     /// Something may be lost by it, and doing it twice is doing it once.
@@ -231,8 +233,8 @@ pub(super) const TOOLS: [Definition; 12] = [
         about: "Answers plain English from the live cluster, with evidence: `what is wrong`, `why is api not ready`, \
                 `events of web`, `image of deploy/api`, `who talks to redis`, `what changed since 10:00`. For a change \
                 (`scale web to 3`) it returns the preview and the plan, and changes nothing.",
-        arguments: &[required("question", ArgumentKind::Text, "")],
-        effect: Effect::Looks,
+        arguments: &[required("question", ArgumentKind::Text, ""), WAIT],
+        effect: Effect::Asks,
         output: None,
     },
     Definition {
@@ -266,7 +268,7 @@ impl Definition {
 
     /// Calls with the same arguments share one run of the command.
     pub(super) fn is_shared(&self) -> bool {
-        matches!(self.name, "up" | "down" | "restart" | "apply_plan")
+        matches!(self.name, "up" | "down" | "restart" | "ask" | "apply_plan")
     }
 
     /// Its command is one that the audit log has.
@@ -295,7 +297,7 @@ impl Definition {
             "run" => (run(arguments), Limit::Ends(patience)),
             "ask" => {
                 let question = arguments.text("question").unwrap_or_default();
-                (words(&["ask", "--", question]), Limit::Ends(PATIENCE))
+                (words(&["ask", "--", question]), Limit::Leaves(patience))
             }
             "apply_plan" => {
                 let plan = json!({"version": PLAN_VERSION, "steps": arguments.list("steps")});
@@ -330,12 +332,12 @@ impl ToolCall {
 
 impl Effect {
     fn annotations(self) -> ToolAnnotations {
-        let looks = self == Self::Looks;
+        let looks = matches!(self, Self::Looks | Self::Asks);
         let annotations = ToolAnnotations::new()
             .read_only(looks)
             .destructive(matches!(self, Self::Ends | Self::Anything))
             .idempotent(self != Self::Anything);
-        annotations.open_world(self == Self::Anything)
+        annotations.open_world(matches!(self, Self::Anything | Self::Asks))
     }
 }
 

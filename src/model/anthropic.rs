@@ -11,7 +11,8 @@ pub(super) const VERSION: &str = "2023-06-01";
 const MOST_TOKENS: u32 = 4096;
 
 pub(super) fn request(model: &str, conversation: &Conversation) -> Value {
-    let messages: Vec<_> = conversation.turns.iter().map(message).collect();
+    let turns = conversation.turns.iter().enumerate();
+    let messages: Vec<_> = turns.map(|(at, turn)| message(at, turn)).collect();
     let mut request = json!({
         "model": model,
         "max_tokens": MOST_TOKENS,
@@ -29,31 +30,35 @@ fn tool(tool: &ToolSpec) -> Value {
     json!({"name": tool.name, "description": tool.about, "input_schema": tool.parameters})
 }
 
-fn message(turn: &Turn) -> Value {
+fn message(at: usize, turn: &Turn) -> Value {
     match turn {
         Turn::User(text) => json!({"role": "user", "content": [{"type": "text", "text": text}]}),
-        Turn::Model(reply) => json!({"role": "assistant", "content": assistant(reply)}),
+        Turn::Model(reply) => json!({"role": "assistant", "content": assistant(at, reply)}),
         Turn::Tools(results) => {
-            let results: Vec<_> = results.iter().map(tool_result).collect();
+            let results = results.iter().enumerate();
+            let results: Vec<_> = results
+                .map(|(place, result)| tool_result(at, place, result))
+                .collect();
             json!({"role": "user", "content": results})
         }
     }
 }
 
-fn assistant(reply: &ModelReply) -> Vec<Value> {
+fn assistant(turn: usize, reply: &ModelReply) -> Vec<Value> {
     // An empty text is refused.
     let text = Some(&reply.text).filter(|text| !text.trim().is_empty());
     let text = text.map(|text| json!({"type": "text", "text": text}));
-    let calls = reply.calls.iter().map(|call| {
-        json!({"type": "tool_use", "id": call.id, "name": call.name, "input": call.arguments})
+    let calls = reply.calls.iter().enumerate().map(|(place, call)| {
+        let id = Conversation::call_id(turn, place);
+        json!({"type": "tool_use", "id": id, "name": call.name, "input": call.object()})
     });
     text.into_iter().chain(calls).collect()
 }
 
-fn tool_result(result: &ToolResult) -> Value {
+fn tool_result(turn: usize, place: usize, result: &ToolResult) -> Value {
     json!({
         "type": "tool_result",
-        "tool_use_id": result.id,
+        "tool_use_id": Conversation::result_id(turn, place),
         "content": result.text,
         "is_error": result.is_error,
     })
@@ -86,11 +91,8 @@ pub(super) fn take(parts: &mut ReplyParts, event: &Value) -> Result<(), ModelFau
                 _ => {}
             }
         }
-        "message_delta" => match text_at(event, "/delta/stop_reason") {
-            // The stream goes on until `message_stop`.
-            "" => {}
-            reason => parts.ends_by(reason),
-        },
+        // The stream goes on until `message_stop`.
+        "message_delta" => parts.ends_by(text_at(event, "/delta/stop_reason")),
         "message_stop" => parts.ends(),
         // `ping`, and what comes later: the reference asks to pass over unknown events.
         _ => {}
@@ -113,6 +115,7 @@ fn whole(parts: &mut ReplyParts, message: &Value) -> Result<(), ModelFault> {
             _ => {}
         }
     }
+    parts.ends();
     parts.ends_by(text_at(message, "/stop_reason"));
     Ok(())
 }

@@ -1,4 +1,4 @@
-//! Backends that failed a moment ago are left out for a while: nobody waits twice for the same silence.
+//! Backends that did not answer a moment ago are left out for a while: nobody waits twice for the same silence.
 //!
 //! Questions are asked by processes that live for one question, so what is known stands in a file per backend. A file that is
 //! damaged, or that cannot be written, costs a wait and nothing else.
@@ -49,7 +49,15 @@ impl Breaker {
 
     /// Leaves a backend out, for twice as long as the time before; `pause` is what it asks for itself.
     pub(super) fn failed(&self, backend: &str, why: &str, pause: Option<Duration>, now: Timestamp) {
-        let failures = self.read(backend).map_or(0, |circuit| circuit.failures) + 1;
+        // Failures of yesterday say nothing about today.
+        let is_recent = |circuit: &OpenCircuit| {
+            let counts_until = circuit.until.saturating_add(LONGEST_PAUSE);
+            counts_until.is_ok_and(|until| until > now)
+        };
+        let before = self.read(backend).filter(is_recent);
+        let failures = before
+            .map_or(0, |circuit| circuit.failures)
+            .saturating_add(1);
         let doubled = FIRST_PAUSE.saturating_mul(1 << (failures - 1).min(10));
         let pause = pause.unwrap_or_default().max(doubled).min(LONGEST_PAUSE);
         let Ok(until) = now.saturating_add(pause) else {
@@ -78,7 +86,7 @@ impl Breaker {
         serde_json::from_slice(&text).ok()
     }
 
-    /// Names of models have slashes and colons.
+    /// Names have slashes and colons.
     fn file(&self, backend: &str) -> PathBuf {
         self.folder.join(format!("{}.json", hex(backend)))
     }

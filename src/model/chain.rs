@@ -69,8 +69,12 @@ impl ModelChain {
         news: &mut (dyn FnMut(ModelNews<'_>) + Send),
     ) -> Result<ModelSent, Vec<PassedOver>> {
         let mut passed = vec![];
+        let now = Timestamp::now();
+        let open = |backend: &ModelBackend| self.breaker.open(&circuit(backend), now);
+        // Where there is nobody else, nobody is left out.
+        let all_open = self.backends.iter().all(|backend| open(backend).is_some());
         for backend in &self.backends {
-            let why = match self.breaker.open(&backend.name, Timestamp::now()) {
+            let why = match open(backend).filter(|_| !all_open) {
                 Some(open) => {
                     let until = open.until.to_zoned(TimeZone::system()).strftime("%H:%M:%S");
                     format!("it is left out until {until}: {}", open.why)
@@ -106,15 +110,22 @@ impl ModelChain {
         let mut said = |text: &str| news(ModelNews::Text(text));
         match send(backend, conversation, &self.environment, &mut said).await {
             Ok(reply) => {
-                self.breaker.answered(&backend.name);
+                self.breaker.answered(&circuit(backend));
                 Ok(reply)
             }
             Err(failure) => {
                 let now = Timestamp::now();
-                self.breaker
-                    .failed(&backend.name, &failure.why, failure.pause, now);
+                if failure.is_down {
+                    let (circuit, why) = (circuit(backend), &failure.why);
+                    self.breaker.failed(&circuit, why, failure.pause, now);
+                }
                 Err(failure.why)
             }
         }
     }
+}
+
+/// What the breaker knows a backend by: another address under the same name is another backend.
+fn circuit(backend: &ModelBackend) -> String {
+    format!("{} {}", backend.url, backend.model)
 }

@@ -18,7 +18,7 @@ pub struct Conversation {
 pub enum Turn {
     User(String),
     Model(ModelReply),
-    /// What the calls of the turn before gave, each once.
+    /// What the calls of the turn before gave, in their order.
     Tools(Vec<ToolResult>),
 }
 
@@ -29,6 +29,8 @@ pub struct ToolSpec {
     pub about: &'static str,
     /// JSON Schema of an object.
     pub parameters: Value,
+    /// A call of it is more than a look.
+    pub proposes: bool,
 }
 
 /// What a model said, whole.
@@ -41,8 +43,6 @@ pub struct ModelReply {
 /// A tool that the model calls.
 #[derive(Debug, Clone, PartialEq)]
 pub struct ToolCall {
-    /// Names the call to the backend; unique within a reply.
-    pub id: String,
     pub name: String,
     pub arguments: Value,
 }
@@ -50,9 +50,30 @@ pub struct ToolCall {
 /// What a call gave.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ToolResult {
-    /// That of the call.
-    pub id: String,
     pub name: String,
     pub text: String,
     pub is_error: bool,
+}
+
+impl Conversation {
+    /// How backends tell the calls of a conversation apart: by the model's turn, and the place within it. The ids that they
+    /// give themselves are not used, since the next reply may be another backend's.
+    pub(super) fn call_id(turn: usize, place: usize) -> String {
+        format!("call_{turn}_{place}")
+    }
+
+    /// The id of the call that a result is of: the model's turn is the one before.
+    pub(super) fn result_id(turn: usize, place: usize) -> String {
+        Self::call_id(turn.saturating_sub(1), place)
+    }
+}
+
+impl ToolCall {
+    /// The arguments as the object that every format wants.
+    pub(super) fn object(&self) -> Value {
+        match &self.arguments {
+            object @ Value::Object(_) => object.clone(),
+            other => serde_json::json!({"value": other}),
+        }
+    }
 }

@@ -6,9 +6,20 @@ use std::path::PathBuf;
 use crate::environment::Environment;
 use crate::error::{Code, Error, Result};
 use crate::process::Cmd;
+use crate::shell::quote;
 
 /// A file that is longer holds no key.
-const MOST_BYTES: u64 = 64 * 1024;
+const MOST_BYTES: usize = 64 * 1024;
+/// By these variables programs that keep secrets find their agents, and agents find who is asked for a PIN.
+const AGENTS: [&str; 7] = [
+    "DBUS_SESSION_BUS_ADDRESS",
+    "DISPLAY",
+    "GNUPGHOME",
+    "GPG_TTY",
+    "PASSWORD_STORE_DIR",
+    "SSH_AUTH_SOCK",
+    "WAYLAND_DISPLAY",
+];
 /// A shorter text is in every message.
 const LEAST_HIDDEN_BYTES: usize = 4;
 
@@ -81,7 +92,7 @@ impl KeySource {
                     Error::new(Code::ModelKey, what)
                 };
                 let length = std::fs::metadata(path).map_err(unreadable)?.len();
-                if length > MOST_BYTES {
+                if length > MOST_BYTES as u64 {
                     let what = format!("{} is too long for a key", path.display());
                     return Err(Error::new(Code::ModelKey, what));
                 }
@@ -102,9 +113,16 @@ async fn printed(words: &[String], environment: &Environment) -> Result<ApiKey> 
         ));
     };
     let program = environment.find(program, "install the program that prints the key")?;
-    let command = Cmd::new(program).args(arguments).inherit(environment);
+    let agents = AGENTS
+        .iter()
+        .filter_map(|name| Some((*name, environment.get(name)?)));
+    let command = Cmd::new(program)
+        .args(arguments)
+        .inherit(environment)
+        .envs(agents)
+        .keep(MOST_BYTES);
     let answer = command.answer(|_| {}).await?;
-    let shown = command.pasteable();
+    let shown = words.iter().map(quote).collect::<Vec<_>>().join(" ");
     if !answer.status.success() {
         let what = format!("`{shown}` prints no key: {}", answer.status);
         return Err(Error::new(Code::ModelKey, what).hint(shown));

@@ -30,7 +30,7 @@ fn assistant(reply: &ModelReply) -> Value {
     if !reply.calls.is_empty() {
         let calls = reply.calls.iter();
         message["tool_calls"] = calls
-            .map(|call| json!({"function": {"name": call.name, "arguments": call.arguments}}))
+            .map(|call| json!({"function": {"name": call.name, "arguments": call.object()}}))
             .collect();
     }
     message
@@ -58,6 +58,7 @@ pub(super) fn take(parts: &mut ReplyParts, event: &Value) -> Result<(), ModelFau
         )?;
     }
     if event.get("done").and_then(Value::as_bool) == Some(true) {
+        parts.ends();
         parts.ends_by(text_at(event, "/done_reason"));
     }
     Ok(())

@@ -7,11 +7,14 @@ use super::parts::{ModelFault, ReplyParts, text_at, told_error};
 
 pub(super) fn request(model: &str, conversation: &Conversation) -> Value {
     let mut messages = vec![json!({"role": "system", "content": conversation.system})];
-    for turn in &conversation.turns {
+    for (at, turn) in conversation.turns.iter().enumerate() {
         match turn {
             Turn::User(text) => messages.push(json!({"role": "user", "content": text})),
-            Turn::Model(reply) => messages.push(assistant(reply)),
-            Turn::Tools(results) => messages.extend(results.iter().map(tool_message)),
+            Turn::Model(reply) => messages.push(assistant(at, reply)),
+            Turn::Tools(results) => {
+                let results = results.iter().enumerate();
+                messages.extend(results.map(|(place, result)| tool_message(at, place, result)));
+            }
         }
     }
     let mut request = json!({"model": model, "messages": messages, "stream": true});
@@ -28,14 +31,14 @@ pub(super) fn tool(tool: &ToolSpec) -> Value {
     }})
 }
 
-fn assistant(reply: &ModelReply) -> Value {
+fn assistant(turn: usize, reply: &ModelReply) -> Value {
     let mut message = json!({"role": "assistant", "content": reply.text});
     if !reply.calls.is_empty() {
-        let calls = reply.calls.iter();
+        let calls = reply.calls.iter().enumerate();
         message["tool_calls"] = calls
-            .map(|call| {
-                json!({"id": call.id, "type": "function", "function": {
-                    "name": call.name, "arguments": call.arguments.to_string(),
+            .map(|(place, call)| {
+                json!({"id": Conversation::call_id(turn, place), "type": "function", "function": {
+                    "name": call.name, "arguments": call.object().to_string(),
                 }})
             })
             .collect();
@@ -43,8 +46,9 @@ fn assistant(reply: &ModelReply) -> Value {
     message
 }
 
-fn tool_message(result: &ToolResult) -> Value {
-    json!({"role": "tool", "tool_call_id": result.id, "content": result.text})
+fn tool_message(turn: usize, place: usize, result: &ToolResult) -> Value {
+    let id = Conversation::result_id(turn, place);
+    json!({"role": "tool", "tool_call_id": id, "content": result.text})
 }
 
 /// One event of a stream, or the whole reply, which has `message` where an event has `delta`.
@@ -66,7 +70,11 @@ pub(super) fn take(parts: &mut ReplyParts, event: &Value) -> Result<(), ModelFau
                 .and_then(Value::as_u64)
                 .unwrap_or(at as u64);
             parts.call(index, text_at(call, "/id"), text_at(call, "/function/name"))?;
-            parts.arguments(index, text_at(call, "/function/arguments"))?;
+            match call.pointer("/function/arguments") {
+                // As the reference has it not, and some servers have it.
+                Some(arguments @ Value::Object(_)) => parts.whole_arguments(index, arguments),
+                _ => parts.arguments(index, text_at(call, "/function/arguments"))?,
+            }
         }
     }
     if let Some(reason) = choice.get("finish_reason").and_then(Value::as_str) {

@@ -57,8 +57,11 @@ impl ReplyParts {
     /// A call begins, or a further piece of one comes, which some backends give an id and a name again.
     pub(super) fn call(&mut self, index: u64, id: &str, name: &str) -> Result<(), ModelFault> {
         self.grow(id.len() + name.len())?;
-        let known = self.calls.iter_mut().find(|call| call.index == index);
-        if let Some(call) = known {
+        // Some servers give all calls the index 0: another id is another call.
+        let is_same = |call: &PartialCall| {
+            call.index == index && (id.is_empty() || call.id.is_empty() || call.id == id)
+        };
+        if let Some(call) = self.calls.iter_mut().rfind(|call| is_same(call)) {
             if call.id.is_empty() {
                 id.clone_into(&mut call.id);
             }
@@ -84,12 +87,19 @@ impl ReplyParts {
     /// A piece of the arguments of a call that has begun.
     pub(super) fn arguments(&mut self, index: u64, piece: &str) -> Result<(), ModelFault> {
         self.grow(piece.len())?;
-        let call = self.calls.iter_mut().find(|call| call.index == index);
+        let call = self.calls.iter_mut().rfind(|call| call.index == index);
         match call.map(|call| &mut call.arguments) {
             Some(PartialArguments::Text(text)) => *text += piece,
             _ => return Err(ModelFault("arguments came without a call".to_owned())),
         }
         Ok(())
+    }
+
+    /// The arguments of a call that has begun, where they come as an object.
+    pub(super) fn whole_arguments(&mut self, index: u64, arguments: &Value) {
+        if let Some(call) = self.calls.iter_mut().rfind(|call| call.index == index) {
+            call.arguments = PartialArguments::Whole(arguments.clone());
+        }
     }
 
     /// A call with all of its arguments.
@@ -119,8 +129,15 @@ impl ReplyParts {
     /// The backend names a reason to end, of which only the limit of length matters: whether there are calls is seen, and
     /// what is said about it is often wrong.
     pub(super) fn ends_by(&mut self, reason: &str) {
+        // Some servers send an empty reason with each part.
+        if reason.is_empty() {
+            return;
+        }
         self.is_ended = true;
-        self.is_cut = matches!(reason, "length" | "max_tokens");
+        self.is_cut = matches!(
+            reason,
+            "length" | "max_tokens" | "model_context_window_exceeded"
+        );
     }
 
     /// The reply. Calls that a model wrote into its text count as calls, too, if tools of these names were given.
@@ -133,17 +150,14 @@ impl ReplyParts {
                 "the reply is longer than the backend allows".to_owned(),
             ));
         }
-        let calls = self.calls.into_iter().enumerate();
-        let calls = calls
-            .map(|(at, call)| call.finish(at))
-            .collect::<Result<Vec<_>, _>>()?;
+        let calls = self.calls.into_iter().map(PartialCall::finish);
+        let calls = calls.collect::<Result<Vec<_>, _>>()?;
         let mut reply = ModelReply {
             text: self.text,
             calls,
         };
         if reply.calls.is_empty() {
-            let names: Vec<_> = conversation.tools.iter().map(|tool| tool.name).collect();
-            if let Some((text, calls)) = calls_in_text(&reply.text, &names) {
+            if let Some((text, calls)) = calls_in_text(&reply.text, &conversation.tools) {
                 reply = ModelReply { text, calls };
             }
         }
@@ -165,7 +179,7 @@ impl ReplyParts {
 }
 
 impl PartialCall {
-    fn finish(self, at: usize) -> Result<ToolCall, ModelFault> {
+    fn finish(self) -> Result<ToolCall, ModelFault> {
         let arguments = match self.arguments {
             PartialArguments::Whole(Value::Null) => Value::Object(Map::new()),
             PartialArguments::Whole(value) => value,
@@ -175,11 +189,6 @@ impl PartialCall {
             })?,
         };
         Ok(ToolCall {
-            // Ollama names no call.
-            id: match self.id.is_empty() {
-                true => format!("call_{}", at + 1),
-                false => self.id,
-            },
             name: self.name,
             arguments,
         })

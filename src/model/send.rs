@@ -6,13 +6,13 @@ use bytes::Bytes;
 use http_body_util::{BodyExt, Full, Limited};
 use hyper::body::Incoming;
 use hyper::header::{AUTHORIZATION, CONTENT_TYPE, RETRY_AFTER};
-use hyper::{Request, Response, Uri};
+use hyper::{Request, Response, StatusCode, Uri};
 use hyper_rustls::{HttpsConnector, HttpsConnectorBuilder};
 use hyper_util::client::legacy::Client;
 use hyper_util::client::legacy::connect::HttpConnector;
 use hyper_util::rt::TokioExecutor;
 use serde_json::Value;
-use tokio::time::timeout;
+use tokio::time::{Instant, timeout, timeout_at};
 
 use super::backend::{ModelBackend, WireFormat};
 use super::conversation::{Conversation, ModelReply};
@@ -23,22 +23,40 @@ use super::{anthropic, ollama, openai};
 use crate::environment::Environment;
 use crate::error::chain;
 
+/// So long a program may take to print a key: it may ask for a PIN.
+const LONGEST_KEY: Duration = Duration::from_secs(60);
+/// So long the body of a refusal may take.
+const LONGEST_REFUSAL: Duration = Duration::from_secs(2);
 /// So much of a refusal is read.
 const MOST_REFUSAL_BYTES: usize = 16 * 1024;
 /// So much of a backend's own words is shown.
 const MOST_SHOWN_CHARS: usize = 300;
 
-/// Why there is no reply, and how long the backend asks to be left alone.
+/// Why there is no reply.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct SendFailure {
     pub(super) why: String,
+    /// The backend does not answer, or answers that it cannot now: the next question would wait for the same.
+    pub(super) is_down: bool,
+    /// How long it asks to be left alone.
     pub(super) pause: Option<Duration>,
+}
+
+impl SendFailure {
+    fn down(why: impl Into<String>) -> Self {
+        Self {
+            why: why.into(),
+            is_down: true,
+            pause: None,
+        }
+    }
 }
 
 impl From<ModelFault> for SendFailure {
     fn from(fault: ModelFault) -> Self {
         Self {
             why: fault.0,
+            is_down: false,
             pause: None,
         }
     }
@@ -53,11 +71,16 @@ pub(super) async fn send(
 ) -> Result<ModelReply, SendFailure> {
     let told = |error: crate::error::Error| ModelFault(error.to_string());
     let address = backend.address().map_err(told)?;
-    let key = backend.api_key(environment).await.map_err(told)?;
+    let key = timeout(LONGEST_KEY, backend.api_key(environment)).await;
+    let key = key
+        .map_err(|_| late("no key", LONGEST_KEY))?
+        .map_err(told)?;
     let exchange = exchange(backend, conversation, &address, key.as_ref(), said);
     let sent = match timeout(backend.limits.total, exchange).await {
         Ok(sent) => sent,
-        Err(_) => Err(late("no whole reply", backend.limits.total).into()),
+        Err(_) => Err(SendFailure::down(
+            late("no whole reply", backend.limits.total).0,
+        )),
     };
     sent.map_err(|failure| SendFailure {
         why: shown(&failure.why, key.as_ref()),
@@ -87,61 +110,92 @@ async fn exchange(
         true => backend.limits.first_byte,
         false => backend.limits.total,
     };
-    let is_late = |_| late("no answer", first);
-    let response = timeout(first, client.request(request))
-        .await
-        .map_err(is_late)?;
-    let response = response.map_err(|e| ModelFault(chain(&e)))?;
+    let begins = Instant::now() + first;
+    let is_late = |_| SendFailure::down(late("no answer", first).0);
+    let response = timeout_at(begins, client.request(request)).await;
+    let response = response.map_err(is_late)?;
+    let response = response.map_err(|e| SendFailure::down(chain(&e)))?;
     if !response.status().is_success() {
         return Err(refusal(response).await);
     }
-    Ok(reply(response, take, conversation, first, said).await?)
+    let mut reading = Reading::of(&response, take, said);
+    let mut body = response.into_body();
+    let first_document = async {
+        while !reading.has_begun && reading.frame(&mut body).await? {}
+        Ok::<_, ModelFault>(())
+    };
+    timeout_at(begins, first_document)
+        .await
+        .map_err(is_late)??;
+    while reading.frame(&mut body).await? {}
+    Ok(reading.end()?.finish(conversation)?)
 }
 
 /// Reads one document of a reply into its parts.
 type Take = fn(&mut ReplyParts, &Value) -> Result<(), ModelFault>;
 
-async fn reply(
-    response: Response<Incoming>,
+/// A reply while it comes.
+struct Reading<'s> {
     take: Take,
-    conversation: &Conversation,
-    first: Duration,
-    said: &mut (dyn FnMut(&str) + Send),
-) -> Result<ModelReply, ModelFault> {
-    let content_type = response.headers().get(CONTENT_TYPE);
-    let content_type = content_type.and_then(|value| value.to_str().ok());
-    let form = BodyForm::of(content_type.unwrap_or_default());
-    let (mut reader, mut parts) = (BodyReader::new(form), ReplyParts::default());
-    let mut body = response.into_body();
-    let mut has_begun = false;
-    let mut read = |parts: &mut ReplyParts, documents: Vec<Value>| {
-        for document in documents {
-            let before = parts.said().len();
-            take(parts, &document)?;
-            said(&parts.said()[before..]);
-        }
-        Ok::<_, ModelFault>(())
-    };
-    loop {
-        let frame = match has_begun {
-            true => body.frame().await,
-            false => timeout(first, body.frame())
-                .await
-                .map_err(|_| late("no answer", first))?,
-        };
-        let Some(frame) = frame else { break };
-        has_begun = true;
-        let frame = frame.map_err(|e| ModelFault(format!("the reply was cut: {}", chain(&e))))?;
-        if let Some(bytes) = frame.data_ref() {
-            read(&mut parts, reader.take(bytes)?)?;
-        }
-        if reader.is_done {
-            parts.ends();
-            return parts.finish(conversation);
+    reader: BodyReader,
+    parts: ReplyParts,
+    /// A document has come.
+    has_begun: bool,
+    said: &'s mut (dyn FnMut(&str) + Send),
+}
+
+impl<'s> Reading<'s> {
+    fn of(
+        response: &Response<Incoming>,
+        take: Take,
+        said: &'s mut (dyn FnMut(&str) + Send),
+    ) -> Self {
+        let content_type = response.headers().get(CONTENT_TYPE);
+        let content_type = content_type.and_then(|value| value.to_str().ok());
+        Self {
+            take,
+            reader: BodyReader::new(BodyForm::of(content_type.unwrap_or_default())),
+            parts: ReplyParts::default(),
+            has_begun: false,
+            said,
         }
     }
-    read(&mut parts, reader.end()?)?;
-    parts.finish(conversation)
+
+    /// Reads the next part of the body; false after the last one.
+    async fn frame(&mut self, body: &mut Incoming) -> Result<bool, ModelFault> {
+        let Some(frame) = body.frame().await else {
+            return Ok(false);
+        };
+        let frame = frame.map_err(|e| ModelFault(format!("the reply was cut: {}", chain(&e))))?;
+        if let Some(bytes) = frame.data_ref() {
+            let documents = self.reader.take(bytes)?;
+            self.documents(&documents)?;
+        }
+        if self.reader.is_done {
+            self.parts.ends();
+        }
+        Ok(!self.reader.is_done)
+    }
+
+    fn documents(&mut self, documents: &[Value]) -> Result<(), ModelFault> {
+        for document in documents {
+            self.has_begun = true;
+            let before = self.parts.said().len();
+            (self.take)(&mut self.parts, document)?;
+            (self.said)(&self.parts.said()[before..]);
+        }
+        Ok(())
+    }
+
+    /// All parts, after the last one.
+    fn end(mut self) -> Result<ReplyParts, ModelFault> {
+        let reader = std::mem::replace(&mut self.reader, BodyReader::new(BodyForm::Document));
+        // What follows OpenAI's last event is not waited for.
+        if !reader.is_done {
+            self.documents(&reader.end()?)?;
+        }
+        Ok(self.parts)
+    }
 }
 
 fn request(
@@ -182,9 +236,11 @@ async fn refusal(response: Response<Incoming>) -> SendFailure {
     let status = response.status();
     let pause = response.headers().get(RETRY_AFTER);
     let pause = pause.and_then(|value| value.to_str().ok()?.trim().parse().ok());
-    let body = Limited::new(response.into_body(), MOST_REFUSAL_BYTES)
-        .collect()
-        .await;
+    let body = Limited::new(response.into_body(), MOST_REFUSAL_BYTES).collect();
+    let body = timeout(LONGEST_REFUSAL, body)
+        .await
+        .ok()
+        .and_then(Result::ok);
     let body = body.map(|body| body.to_bytes()).unwrap_or_default();
     let told = serde_json::from_slice(&body)
         .ok()
@@ -195,6 +251,7 @@ async fn refusal(response: Response<Incoming>) -> SendFailure {
     };
     SendFailure {
         why,
+        is_down: status.is_server_error() || status == StatusCode::TOO_MANY_REQUESTS,
         pause: pause.map(Duration::from_secs),
     }
 }

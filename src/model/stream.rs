@@ -24,8 +24,8 @@ pub(super) struct BodyReader {
     form: BodyForm,
     /// Bytes of a line, or of a document, that is not whole.
     rest: Vec<u8>,
-    /// Lines of data of an event that is not whole.
-    data: Vec<String>,
+    /// The data of an event that is not whole, each line with its end.
+    data: String,
     /// OpenAI's last event has been seen.
     pub(super) is_done: bool,
 }
@@ -46,7 +46,7 @@ impl BodyReader {
         Self {
             form,
             rest: vec![],
-            data: vec![],
+            data: String::new(),
             is_done: false,
         }
     }
@@ -67,7 +67,7 @@ impl BodyReader {
             documents.extend(self.line(line.trim_end_matches(['\r', '\n']))?);
         }
         self.rest.extend_from_slice(bytes);
-        match self.rest.len() > MOST_BYTES {
+        match self.rest.len() + self.data.len() > MOST_BYTES {
             true => Err(ModelFault(format!(
                 "the reply has more than {MOST_BYTES} bytes at once"
             ))),
@@ -105,15 +105,15 @@ impl BodyReader {
         }
         // `event`, `id`, `retry` and comments say nothing that the data does not say.
         if let Some(data) = line.strip_prefix("data:") {
-            self.data
-                .push(data.strip_prefix(' ').unwrap_or(data).to_owned());
+            self.data += data.strip_prefix(' ').unwrap_or(data);
+            self.data.push('\n');
         }
         Ok(None)
     }
 
     /// The event whose lines have all come.
     fn event(&mut self) -> Result<Option<Value>, ModelFault> {
-        let data = std::mem::take(&mut self.data).join("\n");
+        let data = std::mem::take(&mut self.data);
         match data.trim() {
             "" => Ok(None),
             "[DONE]" => {
@@ -186,6 +186,10 @@ mod tests {
         let mut reader = BodyReader::new(BodyForm::Events);
         let piece = vec![b'x'; 64 * 1024];
         let refused = (0..100).any(|_| reader.take(&piece).is_err());
+        assert!(refused);
+        let mut reader = BodyReader::new(BodyForm::Events);
+        let piece = "data: x\n".repeat(8192);
+        let refused = (0..400).any(|_| reader.take(piece.as_bytes()).is_err());
         assert!(refused);
     }
 }

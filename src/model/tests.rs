@@ -49,7 +49,6 @@ fn backend(format: WireFormat, server: &ScriptedModel) -> ModelBackend {
 /// The second question of a conversation in which a tool was called.
 fn conversation() -> Conversation {
     let call = ToolCall {
-        id: "call_1".to_owned(),
         name: "look".to_owned(),
         arguments: json!({"question": "pods"}),
     };
@@ -62,7 +61,6 @@ fn conversation() -> Conversation {
                 calls: vec![call],
             }),
             Turn::Tools(vec![ToolResult {
-                id: "call_1".to_owned(),
                 name: "look".to_owned(),
                 text: "no pods".to_owned(),
                 is_error: false,
@@ -72,6 +70,7 @@ fn conversation() -> Conversation {
             name: "look",
             about: "Looks.",
             parameters: json!({"type": "object"}),
+            proposes: false,
         }],
     }
 }
@@ -184,6 +183,23 @@ fn good() -> Vec<(WireFormat, Scripted)> {
             answer(EVENTS, streamed("stop") + "data: [DONE]\n\n"),
         ),
         (OpenAi, answer(EVENTS, streamed("stop"))),
+        // An empty reason in every part, and arguments as an object.
+        (
+            OpenAi,
+            answer(
+                EVENTS,
+                streamed("stop").replace("\"finish_reason\":null", "\"finish_reason\":\"\""),
+            ),
+        ),
+        (
+            OpenAi,
+            answer(
+                JSON,
+                whole
+                    .to_string()
+                    .replace(&Value::from(arguments.as_str()).to_string(), &arguments),
+            ),
+        ),
         (
             OpenAi,
             Scripted::Stuck(EVENTS, streamed("stop") + "data: [DONE]\n\n"),
@@ -250,7 +266,7 @@ async fn each_format_carries_the_conversation_the_tools_and_the_key_in_its_own_w
         openai.body["messages"][2]["tool_calls"][0]["function"]["arguments"],
         r#"{"question":"pods"}"#
     );
-    assert_eq!(openai.body["messages"][3]["tool_call_id"], "call_1");
+    assert_eq!(openai.body["messages"][3]["tool_call_id"], "call_1_0");
     assert_eq!(openai.body["stream"], true);
     assert_eq!(anthropic.path, "/v1/messages");
     assert!(anthropic.headers.contains(&format!("x-api-key: {KEY}")));
@@ -263,7 +279,7 @@ async fn each_format_carries_the_conversation_the_tools_and_the_key_in_its_own_w
     );
     assert_eq!(
         anthropic.body["messages"][2]["content"][0]["tool_use_id"],
-        "call_1"
+        "call_1_0"
     );
     assert_eq!(
         anthropic.body["tools"][0]["input_schema"],
@@ -331,6 +347,16 @@ async fn a_reply_that_is_none_is_told_with_its_reason() {
             OpenAi,
             Scripted::Stuck(EVENTS, String::new()),
             "no answer within 0.4 s",
+        ),
+        (
+            OpenAi,
+            Scripted::Stuck(EVENTS, ": a comment is no answer\n\n".to_owned()),
+            "no answer within 0.4 s",
+        ),
+        (
+            OpenAi,
+            answer(EVENTS, begun.replace("}]}", ",\"finish_reason\":\"\"}]}")),
+            "cut",
         ),
         (OpenAi, Scripted::Cut(EVENTS, begun.clone()), "cut"),
         (OpenAi, answer(EVENTS, begun.clone()), "cut"),
@@ -489,6 +515,45 @@ async fn the_next_backend_stands_in_and_who_failed_is_left_out_for_a_while() {
     );
     let asked: Vec<_> = servers.iter().map(|server| server.seen().len()).collect();
     assert_eq!(asked, [1, 1, 2, 0]);
+}
+
+#[tokio::test]
+async fn two_calls_of_one_index_are_two_and_what_is_wrong_with_a_request_leaves_nobody_out() {
+    let call = |id: &str, question: &str| {
+        let arguments = json!({"question": question}).to_string();
+        json!({"choices": [{"delta": {"tool_calls": [
+            {"index": 0, "id": id, "function": {"name": "look", "arguments": arguments}}]}}]})
+    };
+    let ends = json!({"choices": [{"delta": {}, "finish_reason": "tool_calls"}]});
+    let body = events(&[call("a", "pods"), call("b", "nodes"), ends]);
+    let both = reply(WireFormat::OpenAi, answer(EVENTS, body)).await;
+    let questions: Vec<_> = both
+        .unwrap()
+        .calls
+        .into_iter()
+        .map(|call| call.arguments)
+        .collect();
+    assert_eq!(
+        questions,
+        [json!({"question": "pods"}), json!({"question": "nodes"})]
+    );
+
+    let wrong = Scripted::Answer(401, JSON, "", String::new());
+    let server = ScriptedModel::start(vec![wrong, good().remove(0).1]);
+    let backends = vec![backend(WireFormat::OpenAi, &server)];
+    let mut trial = Trial::new();
+    assert!(trial.send(backends.clone()).await.is_err());
+    trial.send(backends).await.unwrap();
+}
+
+#[tokio::test]
+async fn the_only_backend_is_asked_again_though_it_failed() {
+    let down = Scripted::Answer(503, JSON, "retry-after: 600\r\n", String::new());
+    let server = ScriptedModel::start(vec![down, good().remove(0).1]);
+    let backends = vec![backend(WireFormat::OpenAi, &server)];
+    let mut trial = Trial::new();
+    assert!(trial.send(backends.clone()).await.is_err());
+    trial.send(backends).await.unwrap();
 }
 
 #[tokio::test]

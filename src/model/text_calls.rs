@@ -2,23 +2,25 @@
 
 use serde_json::Value;
 
-use super::conversation::ToolCall;
+use super::conversation::{ToolCall, ToolSpec};
 
 const OPENING: &str = "<tool_call>";
 const CLOSING: &str = "</tool_call>";
 
-/// The calls of a text, and what is left of it; None if there is none. Only tools of these names count, so that JSON that a
-/// model merely shows is no call.
-pub(super) fn calls_in_text(text: &str, names: &[&str]) -> Option<(String, Vec<ToolCall>)> {
+/// The calls of a text, and what is left of it; None if there is none. Only these tools count, so that JSON that a model
+/// merely shows is no call; and a tool that proposes counts only where nothing but calls is said, for a model may quote what
+/// stands in a log.
+pub(super) fn calls_in_text(text: &str, tools: &[ToolSpec]) -> Option<(String, Vec<ToolCall>)> {
     let (rest, found) = match text.contains(OPENING) {
         true => tagged(text),
         false => (String::new(), vec![unfenced(text)]),
     };
-    let calls: Option<Vec<_>> = found
-        .into_iter()
-        .enumerate()
-        .map(|(at, json)| call(json, names, at))
-        .collect();
+    let is_known = |call: &ToolCall| {
+        let tool = tools.iter().find(|tool| tool.name == call.name);
+        tool.is_some_and(|tool| !tool.proposes || rest.is_empty())
+    };
+    let calls = found.into_iter().map(|json| call(json).filter(is_known));
+    let calls: Option<Vec<_>> = calls.collect();
     let calls = calls.filter(|calls| !calls.is_empty())?;
     Some((rest, calls))
 }
@@ -46,7 +48,7 @@ fn unfenced(text: &str) -> &str {
     inside.map_or(text, |(_, inside)| inside.trim())
 }
 
-fn call(json: &str, names: &[&str], at: usize) -> Option<ToolCall> {
+fn call(json: &str) -> Option<ToolCall> {
     let value: Value = serde_json::from_str(json).ok()?;
     let value = value.get("function").unwrap_or(&value);
     let name = value.get("name")?.as_str()?;
@@ -55,8 +57,7 @@ fn call(json: &str, names: &[&str], at: usize) -> Option<ToolCall> {
         Value::String(text) => serde_json::from_str(text).ok()?,
         other => other.clone(),
     };
-    names.contains(&name).then(|| ToolCall {
-        id: format!("call_{}", at + 1),
+    Some(ToolCall {
         name: name.to_owned(),
         arguments,
     })
@@ -67,14 +68,21 @@ mod tests {
     use super::*;
 
     fn names(text: &str) -> Option<(String, Vec<String>)> {
-        let (rest, calls) = calls_in_text(text, &["look", "get"])?;
-        Some((
-            rest,
-            calls
-                .into_iter()
-                .map(|call| format!("{} {}", call.name, call.arguments))
-                .collect(),
-        ))
+        let tool = |name, proposes| ToolSpec {
+            name,
+            about: "",
+            parameters: Value::Null,
+            proposes,
+        };
+        let tools = [
+            tool("look", false),
+            tool("get", false),
+            tool("propose", true),
+        ];
+        let (rest, calls) = calls_in_text(text, &tools)?;
+        let calls = calls.into_iter();
+        let calls = calls.map(|call| format!("{} {}", call.name, call.arguments));
+        Some((rest, calls.collect()))
     }
 
     #[test]
@@ -100,6 +108,7 @@ mod tests {
             r#"The call would be {"name": "look", "arguments": {}}"#,
             r#"<tool_call>{"name": "bash", "arguments": {}}</tool_call>"#,
             "<tool_call>look</tool_call>",
+            r#"The log says <tool_call>{"name": "propose", "arguments": {}}</tool_call>"#,
             "",
         ] {
             assert_eq!(names(text), None, "{text}");

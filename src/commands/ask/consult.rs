@@ -8,7 +8,7 @@ use sha2::Digest;
 use super::{AskOptions, Asking};
 use crate::ask::{AskMemory, Asker};
 use crate::assistant::{Assistant, Consulted, ConsultedOutcome, ConsultedTrail};
-use crate::audit::AuditKind;
+use crate::audit::{AuditChannel, AuditKind, AuditOrigin};
 use crate::change::plan::{ChangePlan, ObjectName};
 use crate::commands::Context;
 use crate::commands::change::{self, PlanRequest};
@@ -135,12 +135,15 @@ pub(super) async fn consult(
     let recording = Recording::begin(context, Some(command))?;
     let mut proposed = None;
     let asked = async {
-        let consulted = ask(context, asker, models, text).await?;
+        let (consulted, shown) = ask(context, asker, models, text).await;
         note(context, &consulted);
+        shown?;
         match consulted.outcome {
             ConsultedOutcome::Answer(answer) => {
-                remember(memory, text, &consulted.trail)?;
                 show(context, text, &unclear, &answer, &consulted.trail)?;
+                if unclear.code == Code::AskUnclear {
+                    remember(context, memory, text, &consulted.trail);
+                }
                 Ok(Exit::Ok)
             }
             ConsultedOutcome::Plan { plan, unnamed } => {
@@ -159,11 +162,16 @@ pub(super) async fn consult(
     }
 }
 
-/// The one question that a model asked to answer is asked at once the next time, without a model.
-fn remember(memory: &mut AskMemory, text: &str, trail: &ConsultedTrail) -> Result<()> {
-    match &trail.looked[..] {
-        [one] if one.is_question => memory.question(text, &one.at),
-        _ => Ok(()),
+/// The one question that a model asked to answer a person is asked at once the next time, without a model. What cannot be
+/// remembered is only slower the next time.
+fn remember(context: &Context, memory: &mut AskMemory, text: &str, trail: &ConsultedTrail) {
+    let origin = AuditOrigin::of(&Environment::of_process());
+    let [one] = &trail.looked[..] else { return };
+    if origin.through != AuditChannel::Cli || !one.is_question {
+        return;
+    }
+    if let Err(error) = memory.question(text, &one.at) {
+        ui::warning(&error, context.format);
     }
 }
 
@@ -172,7 +180,7 @@ async fn ask(
     asker: &Asker,
     models: &AskedModels,
     text: &str,
-) -> Result<Consulted> {
+) -> (Consulted, Result<()>) {
     let mask = Mask::of(&context.source, &context.paths, &Environment::of_process());
     let masked = |text: &str| mask.text(text);
     let assistant = Assistant {
@@ -187,10 +195,11 @@ async fn ask(
     let work = async move {
         let mut progress = Progress::new(reporter);
         let mut news = |news: ModelNews<'_>| progress.take(news);
-        assistant.consult(text, &mut news).await
+        let consulted = assistant.consult(text, &mut news).await;
+        progress.end(&consulted.outcome);
+        consulted
     };
-    let (consulted, shown) = view.during(events, work).await;
-    shown.map(|()| consulted)
+    view.during(events, work).await
 }
 
 /// What a person sees while a model writes.
@@ -212,7 +221,9 @@ impl Progress {
     fn take(&mut self, news: ModelNews<'_>) {
         match news {
             ModelNews::Asking(backend) => {
-                self.end();
+                if let Some(step) = self.step.take() {
+                    step.done("looks further");
+                }
                 self.characters = 0;
                 self.step = Some(self.reporter.start(backend, "is asked"));
             }
@@ -229,17 +240,12 @@ impl Progress {
         }
     }
 
-    fn end(&mut self) {
-        if let Some(step) = self.step.take() {
-            step.done("looks further");
-        }
-    }
-}
-
-impl Drop for Progress {
-    fn drop(&mut self) {
-        if let Some(step) = self.step.take() {
-            step.done("has answered");
+    fn end(&mut self, outcome: &ConsultedOutcome) {
+        let Some(step) = self.step.take() else { return };
+        match outcome {
+            ConsultedOutcome::Answer(_) => step.done("has answered"),
+            ConsultedOutcome::Plan { .. } => step.done("proposes a change"),
+            ConsultedOutcome::Nothing(why) => step.skip(why.clone()),
         }
     }
 }
@@ -261,8 +267,11 @@ fn note(context: &Context, consulted: &Consulted) {
     match &consulted.outcome {
         ConsultedOutcome::Answer(answer) => add(format!("{} answered: {answer}", trail.backend)),
         ConsultedOutcome::Plan { plan, .. } => {
-            let plan = serde_json::to_string(plan).unwrap_or_default();
-            add(format!("{} proposed: {plan}", trail.backend));
+            // Without what it would write: that may be a secret.
+            let deeds = plan.steps.iter();
+            let deeds = deeds.map(|step| step.object.deed(step.action.verb()));
+            let deeds = deeds.collect::<Vec<_>>().join(", ");
+            add(format!("{} proposed: {deeds}", trail.backend));
         }
         ConsultedOutcome::Nothing(why) => add(format!("nothing of use: {why}")),
     }
