@@ -2,8 +2,8 @@
 //!
 //! A call runs `devk COMMAND --format json` and reads the documents that are the contract of docs/errors.md: stdout
 //! belongs to the protocol, a command that is cancelled ends with its process, and whatever goes wrong in it cannot take
-//! the server along. Calls of `up`, `down` and `restart` with the same arguments share a run: a client that gave up
-//! waiting joins the work that it began.
+//! the server along. Calls of `up`, `down`, `restart`, `ask` and `apply_plan` with the same arguments share a run: a
+//! client that gave up waiting joins the work that it began.
 
 use std::collections::HashMap;
 use std::path::PathBuf;
