@@ -12,18 +12,17 @@ use std::time::Duration;
 
 use clap::{Args, CommandFactory, Parser, Subcommand};
 
-use crate::commands::ask::AskOptions;
 use crate::commands::logs::LogOptions;
 use crate::commands::recorded::Recording;
 use crate::commands::{self, Context};
 use crate::config;
 use crate::error::{Code, Error, Errors, Exit, internal};
 use crate::ui::{self, Format};
-use arguments::{ChangeArgs, CiArgs, InitArgs, PortsArgs, UpArgs};
+use arguments::{AskArgs, ChangeArgs, CiArgs, InitArgs, PortsArgs, UpArgs};
 use audit::AuditArgs;
 use chart::ChartCommand;
 use start::{runtime, source};
-use values::{AskModeArg, ClientArg, FormatArg, time};
+use values::{ClientArg, FormatArg, time};
 
 /// So long the threads of a server that is done may take to end.
 const SHUTDOWN: Duration = Duration::from_millis(500);
@@ -109,26 +108,7 @@ enum Command {
         since_edit: bool,
     },
     /// Ask in plain words about what runs: why is api not ready, which pods restart, who talks to redis
-    Ask {
-        /// The question, or a change that is asked for; without one, on a terminal, a dialogue
-        question: Vec<String>,
-        /// For a change: carry out the preview with this hash, which was approved
-        #[arg(long, value_name = "HASH")]
-        approve: Option<String>,
-        /// For a change: ask nothing up to the risk that `ask.yes` of the user's configuration names
-        #[arg(long)]
-        yes: bool,
-        /// A model for what devk does not understand: ollama/NAME, openai/NAME, anthropic/NAME; repeated, the next stands
-        /// in for the one before. What is looked at goes to it, without secrets
-        #[arg(long = "model", value_name = "MODEL")]
-        models: Vec<String>,
-        /// Give models other names for the objects of the cluster
-        #[arg(long)]
-        hide_names: bool,
-        /// How much is said, instead of what the user's configuration says
-        #[arg(long, value_name = "MODE")]
-        mode: Option<AskModeArg>,
-    },
+    Ask(AskArgs),
     /// Give the workloads of services new pods, and wait until they are ready
     Restart {
         /// Forwards, Services or workloads
@@ -300,7 +280,7 @@ fn run(command: Command, project: ProjectArgs) -> Result<Exit, Errors> {
     let context = Context::new(source(project)?, format)?;
     let serves = matches!(
         command,
-        Command::Mcp { .. } | Command::Projects | Command::Ask { .. }
+        Command::Mcp { .. } | Command::Projects | Command::Ask(_)
     );
     let recording = Recording::begin(&context, acts::act(&command))?;
     let runtime = runtime()?;
@@ -339,27 +319,7 @@ fn run(command: Command, project: ProjectArgs) -> Result<Exit, Errors> {
                 };
                 commands::logs::run(&context, options).await
             }
-            Command::Ask {
-                question,
-                approve,
-                yes,
-                models,
-                hide_names,
-                mode,
-            } => {
-                commands::ask::run(
-                    &context,
-                    AskOptions {
-                        words: question,
-                        approve,
-                        yes,
-                        models,
-                        hide_names,
-                        mode: mode.map(Into::into),
-                    },
-                )
-                .await
-            }
+            Command::Ask(args) => commands::ask::run(&context, args.into()).await,
             Command::Settle { services, timeout } => {
                 commands::settle::run(&context, &services, timeout).await
             }

@@ -9,7 +9,7 @@ use super::kind::AskedKind::{
 };
 use super::moment::Window;
 use super::object::{SeenObject, items, moment, text};
-use super::question::{AskedState, Condition, Lacking};
+use super::question::{AskedState, Condition, LackingSpec};
 use super::snapshot::ClusterSnapshot;
 use crate::image::ReferenceParts;
 use crate::inventory::PodUse;
@@ -108,7 +108,7 @@ fn is_image(image: &str, wanted: &str) -> bool {
             .is_some_and(|(rest, _)| rest == wanted)
 }
 
-impl Lacking {
+impl LackingSpec {
     fn is_of(self, container: &serde_json::Value) -> bool {
         let resources = &container["resources"];
         let has_limit = |unit: &str| !resources["limits"][unit].is_null();
@@ -355,7 +355,7 @@ mod tests {
 
     #[test]
     fn of_a_container_that_is_missing_which_the_question_names() {
-        use Lacking::{
+        use LackingSpec::{
             CpuLimit, CpuRequest, Limits, LimitsAndRequests, LivenessProbe, MemoryLimit,
             MemoryRequest, Probes, ReadinessProbe, Requests, StartupProbe,
         };
@@ -372,7 +372,7 @@ mod tests {
             LivenessProbe,
             StartupProbe,
         ];
-        let lacks = |container: serde_json::Value| -> Vec<Lacking> {
+        let lacks = |container: serde_json::Value| -> Vec<LackingSpec> {
             let lacking = all.into_iter();
             lacking
                 .filter(|lacking| lacking.is_of(&container))

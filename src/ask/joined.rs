@@ -155,7 +155,7 @@ fn excludes(a: AskedState, b: AskedState) -> bool {
 #[cfg(test)]
 mod tests {
     use super::super::draft::QuestionDraft;
-    use super::super::question::Lacking;
+    use super::super::question::LackingSpec;
     use super::*;
     use AskedState::{Crashing, Failed, Lacks, NotReady, Pending, Ready, Running, Trouble};
 
@@ -201,13 +201,13 @@ mod tests {
             (
                 "failing pods without limits",
                 Trouble,
-                Lacks(Lacking::Limits),
+                Lacks(LackingSpec::Limits),
             ),
             ("pending pods that are failing", Pending, Trouble),
             (
                 "pods without memory limits and without a readiness probe",
-                Lacks(Lacking::MemoryLimit),
-                Lacks(Lacking::ReadinessProbe),
+                Lacks(LackingSpec::MemoryLimit),
+                Lacks(LackingSpec::ReadinessProbe),
             ),
         ] {
             assert_eq!(conditions(text), both(a, b), "{text}");

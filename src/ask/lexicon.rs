@@ -9,7 +9,7 @@ use std::sync::LazyLock;
 use super::facts::FACTS;
 use super::kind::{AskedKind, KINDS};
 use super::pattern::{Slot, longest, parts};
-use super::question::{AskedState, Fact, Lacking, Measured};
+use super::question::{AskedState, Fact, LackingSpec, Measured};
 use super::tokens::QuestionWord;
 
 /// What a phrase says.
@@ -233,40 +233,58 @@ const WITHOUT: &[&str] = &[
 ];
 
 /// What may be missing.
-const PARTS: &[(&str, Lacking)] = &[
-    ("[resource] limit|limits", Lacking::Limits),
-    ("memory|ram limit|limits", Lacking::MemoryLimit),
-    ("limit|limits on|for|of memory|ram", Lacking::MemoryLimit),
-    ("cpu limit|limits", Lacking::CpuLimit),
-    ("limit|limits on|for|of cpu", Lacking::CpuLimit),
-    ("[resource] request|requests", Lacking::Requests),
-    ("memory|ram request|requests", Lacking::MemoryRequest),
-    ("request|requests for|of memory|ram", Lacking::MemoryRequest),
-    ("cpu request|requests", Lacking::CpuRequest),
-    ("request|requests for|of cpu", Lacking::CpuRequest),
+const PARTS: &[(&str, LackingSpec)] = &[
+    ("[resource] limit|limits", LackingSpec::Limits),
+    ("memory|ram limit|limits", LackingSpec::MemoryLimit),
+    (
+        "limit|limits on|for|of memory|ram",
+        LackingSpec::MemoryLimit,
+    ),
+    ("cpu limit|limits", LackingSpec::CpuLimit),
+    ("limit|limits on|for|of cpu", LackingSpec::CpuLimit),
+    ("[resource] request|requests", LackingSpec::Requests),
+    ("memory|ram request|requests", LackingSpec::MemoryRequest),
+    (
+        "request|requests for|of memory|ram",
+        LackingSpec::MemoryRequest,
+    ),
+    ("cpu request|requests", LackingSpec::CpuRequest),
+    ("request|requests for|of cpu", LackingSpec::CpuRequest),
     (
         "[resource] limits and|or requests",
-        Lacking::LimitsAndRequests,
+        LackingSpec::LimitsAndRequests,
     ),
     (
         "[resource] requests and|or limits",
-        Lacking::LimitsAndRequests,
+        LackingSpec::LimitsAndRequests,
     ),
-    ("[health] probe|probes|check|checks", Lacking::Probes),
-    ("healthcheck|healthchecks", Lacking::Probes),
-    ("readiness and|or liveness probes|checks", Lacking::Probes),
-    ("liveness and|or readiness probes|checks", Lacking::Probes),
+    ("[health] probe|probes|check|checks", LackingSpec::Probes),
+    ("healthcheck|healthchecks", LackingSpec::Probes),
+    (
+        "readiness and|or liveness probes|checks",
+        LackingSpec::Probes,
+    ),
+    (
+        "liveness and|or readiness probes|checks",
+        LackingSpec::Probes,
+    ),
     (
         "readiness probe|probes|check|checks",
-        Lacking::ReadinessProbe,
+        LackingSpec::ReadinessProbe,
     ),
-    ("liveness probe|probes|check|checks", Lacking::LivenessProbe),
-    ("startup probe|probes|check|checks", Lacking::StartupProbe),
+    (
+        "liveness probe|probes|check|checks",
+        LackingSpec::LivenessProbe,
+    ),
+    (
+        "startup probe|probes|check|checks",
+        LackingSpec::StartupProbe,
+    ),
 ];
 
 /// Every way to say that a part is missing.
 static LACKS: LazyLock<Vec<(String, Meaning)>> = LazyLock::new(|| {
-    let of_part = |(part, lacking): &(&str, Lacking)| {
+    let of_part = |(part, lacking): &(&str, LackingSpec)| {
         let meaning = Is(AskedState::Lacks(*lacking));
         WITHOUT
             .iter()

@@ -129,7 +129,7 @@ pub(super) enum AskedState {
     Unbound,
     ScaledToZero,
     WithoutEndpoints,
-    Lacks(Lacking),
+    Lacks(LackingSpec),
     LatestTag,
     HighMemory,
     HighCpu,
@@ -145,7 +145,7 @@ pub(super) enum AskedState {
 
 /// What a container's spec does not have.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Lacking {
+pub(super) enum LackingSpec {
     Limits,
     MemoryLimit,
     CpuLimit,

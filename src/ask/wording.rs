@@ -1,7 +1,7 @@
 //! A question, told back in devk's words, so that everybody sees what was understood.
 
 use super::question::{
-    AskedFor, AskedState, Condition, Fact, Lacking, Measured, Question, Referring,
+    AskedFor, AskedState, Condition, Fact, LackingSpec, Measured, Question, Referring,
 };
 use super::snapshot::ClusterSnapshot;
 use crate::quantity;
@@ -46,7 +46,7 @@ impl AskedState {
     }
 }
 
-impl Lacking {
+impl LackingSpec {
     fn words(self) -> &'static str {
         match self {
             Self::Limits => "without resource limits",

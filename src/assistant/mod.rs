@@ -25,11 +25,11 @@ use crate::change::plan::{ChangePlan, ObjectName, PLAN_VERSION};
 use crate::change::read_plan;
 use crate::error::Errors;
 use crate::model::{
-    Conversation, ModelChain, ModelNews, ModelReply, PassedOver, ToolCall, ToolResult, Turn,
+    Conversation, ModelCall, ModelChain, ModelNews, ModelReply, PassedOver, ToolResult, Turn,
 };
 use fence::Fence;
 use name_mask::NameMask;
-use tools::Looked;
+use tools::ModelLook;
 
 /// So many replies one question may take.
 const MOST_ROUNDS: usize = 10;
@@ -79,7 +79,7 @@ pub struct ConsultedTrail {
     /// Backends that gave no reply.
     pub passed: Vec<PassedOver>,
     /// What was looked at, in this order.
-    pub looked: Vec<Looked>,
+    pub looked: Vec<ModelLook>,
     /// What the model proposed and devk refused, each in a line.
     pub refused: Vec<String>,
 }
@@ -160,7 +160,7 @@ impl Assistant<'_> {
             );
             let mut results = vec![];
             for call in &reply.calls {
-                let call = ToolCall {
+                let call = ModelCall {
                     arguments: names.show_in(&call.arguments),
                     ..call.clone()
                 };
@@ -227,7 +227,7 @@ fn refused(errors: &Errors, trail: &mut ConsultedTrail) -> Result<String, String
 
 /// The tool of a reply all of whose calls were made before, with the same arguments.
 fn repeated<'r>(reply: &'r ModelReply, made: &[(String, Value)]) -> Option<&'r str> {
-    let is_known = |call: &ToolCall| {
+    let is_known = |call: &ModelCall| {
         made.iter()
             .any(|(name, arguments)| *name == call.name && *arguments == call.arguments)
     };

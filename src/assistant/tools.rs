@@ -11,9 +11,9 @@ use serde_json::{Value, json};
 use crate::ask::{AskReply, Asker};
 use crate::change::kind::ObjectKind;
 use crate::change::plan::ChangeAction;
-use crate::error::chain;
+use crate::error::{chain, on_cluster};
 use crate::mcp::mask::is_secret;
-use crate::model::{ToolCall, ToolSpec};
+use crate::model::{ModelCall, ToolSpec};
 
 pub(super) const LOOK: &str = "look";
 pub(super) const GET: &str = "get";
@@ -36,7 +36,7 @@ const MOST_BYTES: usize = 16 * 1024;
 const LONGEST: Duration = Duration::from_secs(20);
 /// Something that was looked at.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Looked {
+pub struct ModelLook {
     /// What the model asked: a question of `devk ask`, or an object.
     pub at: String,
     /// It was a question of `devk ask`.
@@ -92,7 +92,7 @@ pub(super) fn specs() -> Vec<ToolSpec> {
 }
 
 /// What a tool that looks shows, and as a text; or why it shows nothing.
-pub(super) async fn call(asker: &Asker, call: &ToolCall) -> Result<(Looked, String), String> {
+pub(super) async fn call(asker: &Asker, call: &ModelCall) -> Result<(ModelLook, String), String> {
     let look = async {
         match call.name.as_str() {
             LOOK => look(asker, argument(call, "question")?).await,
@@ -106,16 +106,16 @@ pub(super) async fn call(asker: &Asker, call: &ToolCall) -> Result<(Looked, Stri
     tokio::time::timeout(LONGEST, look).await.map_err(late)?
 }
 
-fn argument<'c>(call: &'c ToolCall, name: &str) -> Result<&'c str, String> {
+fn argument<'c>(call: &'c ModelCall, name: &str) -> Result<&'c str, String> {
     let text = call.arguments.get(name).and_then(Value::as_str);
     let text = text.map(str::trim).filter(|text| !text.is_empty());
     text.ok_or_else(|| format!("`{}` needs `{name}`, a text", call.name))
 }
 
-async fn look(asker: &Asker, question: &str) -> Result<(Looked, String), String> {
+async fn look(asker: &Asker, question: &str) -> Result<(ModelLook, String), String> {
     match asker.reply_in_project(question).await {
         Ok(AskReply::AskAnswer(answer)) => {
-            let looked = Looked {
+            let looked = ModelLook {
                 at: question.to_owned(),
                 is_question: true,
                 kubectl: answer.kubectl.clone(),
@@ -129,7 +129,7 @@ async fn look(asker: &Asker, question: &str) -> Result<(Looked, String), String>
     }
 }
 
-async fn get(asker: &Asker, call: &ToolCall) -> Result<(Looked, String), String> {
+async fn get(asker: &Asker, call: &ModelCall) -> Result<(ModelLook, String), String> {
     let word = argument(call, "kind")?;
     let kind =
         ObjectKind::of_word(word).ok_or_else(|| format!("`{GET}` knows no kind `{word}`"))?;
@@ -163,13 +163,13 @@ async fn get(asker: &Asker, call: &ToolCall) -> Result<(Looked, String), String>
         true => format!(" --namespace {namespace}"),
         false => String::new(),
     };
-    let looked = Looked {
+    let looked = ModelLook {
         at: format!("{}/{name}", kind.word()),
         is_question: false,
-        kubectl: vec![format!(
+        kubectl: vec![on_cluster(format!(
             "kubectl get {} {name}{place} --output yaml",
             kind.word()
-        )],
+        ))],
     };
     Ok((looked, format!("{object:#}")))
 }

@@ -5,7 +5,9 @@ use std::path::{Path, PathBuf};
 use clap::Args;
 
 use super::start::folder;
+use super::values::AskModeArg;
 use crate::bridge::Switch;
+use crate::commands::ask::AskOptions;
 use crate::commands::change::ChangeOptions;
 use crate::commands::ci::{CiEnd, CiOptions};
 use crate::commands::init::InitOptions;
@@ -30,6 +32,41 @@ pub(super) struct InitArgs {
     /// Ask nothing, which is also so without it
     #[arg(long)]
     yes: bool,
+}
+
+#[derive(Debug, Args)]
+pub(super) struct AskArgs {
+    /// The question, or a change that is asked for; without one, on a terminal, a dialogue. `memory` shows what is remembered
+    question: Vec<String>,
+    /// For a change: carry out the preview with this hash, which was approved
+    #[arg(long, value_name = "HASH")]
+    approve: Option<String>,
+    /// For a change: ask nothing up to the risk that `ask.yes` of the user's configuration names
+    #[arg(long)]
+    yes: bool,
+    /// A model for what devk does not understand: ollama/NAME, openai/NAME, anthropic/NAME; repeated, the next stands in for
+    /// the one before. What is looked at goes to it, without secrets
+    #[arg(long = "model", value_name = "MODEL")]
+    models: Vec<String>,
+    /// Give models other names for the objects of the project
+    #[arg(long)]
+    hide_names: bool,
+    /// How much is said, instead of what the user's configuration says
+    #[arg(long, value_name = "MODE")]
+    mode: Option<AskModeArg>,
+}
+
+impl From<AskArgs> for AskOptions {
+    fn from(args: AskArgs) -> Self {
+        Self {
+            words: args.question,
+            approve: args.approve,
+            yes: args.yes,
+            models: args.models,
+            hide_names: args.hide_names,
+            mode: args.mode.map(Into::into),
+        }
+    }
 }
 
 #[derive(Debug, Args)]

@@ -4,6 +4,7 @@
 
 mod consult;
 mod memory;
+mod shown;
 
 use std::io::{IsTerminal, Write};
 

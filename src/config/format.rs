@@ -7,7 +7,6 @@ mod words;
 use std::path::Path;
 use std::time::Duration;
 
-use super::did_you_mean;
 use super::identity::{is_label, label};
 use super::yaml::Place;
 use super::{Generator, ManifestPattern, Provider};
@@ -91,7 +90,7 @@ impl ValueFormat {
             Self::ReleaseName => name(text, MAX_RELEASE_NAME, place),
             Self::Provider => provider(text)
                 .map(drop)
-                .ok_or_else(|| unknown_provider(text, place)),
+                .ok_or_else(|| words::unknown_provider(text, place)),
             Self::InstalledProvider
             | Self::AskRole
             | Self::AskYes
@@ -274,16 +273,6 @@ fn name(text: &str, longest: usize, place: &Place) -> Result<()> {
     Err(place
         .error(Code::ConfigValue, format!("`{text}` is not a valid name"))
         .hint(hint))
-}
-
-fn unknown_provider(text: &str, place: &Place) -> Error {
-    let names = PROVIDERS.iter().map(|(name, _)| *name);
-    place
-        .error(
-            Code::ConfigValue,
-            format!("unknown cluster provider `{text}`"),
-        )
-        .hint(did_you_mean(text, names, "providers"))
 }
 
 fn unknown_generator(text: &str, place: &Place) -> Error {

@@ -29,6 +29,7 @@ mod follow;
 mod jobs;
 pub(crate) mod mask;
 mod opening;
+mod outputs;
 mod pages;
 mod refused;
 mod server;

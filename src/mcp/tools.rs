@@ -9,6 +9,7 @@ use serde_json::{Value, json};
 
 use super::arguments::{Argument, ArgumentKind, ToolArguments, schema};
 use super::jobs::JobCommand;
+use super::outputs::{restart_output, run_output, settle_output, verify_output};
 use crate::change::plan::PLAN_VERSION;
 
 /// What a client gives a call at least before it takes the call for lost is 60 s: a call answers before.
@@ -388,48 +389,6 @@ fn run(arguments: &ToolArguments) -> Vec<String> {
     args.push("--".to_owned());
     args.extend(words(&arguments.texts("command")));
     args
-}
-
-fn settle_output() -> Value {
-    let texts = json!({"type": "array", "items": {"type": "string"}});
-    json!({"type": "object", "required": ["settled"], "properties": {
-        "settled": {"type": "boolean"},
-        "ms": {"type": "integer"},
-        "services": {"type": "array", "items": {"type": "object", "properties": {
-            "name": {"type": "string"},
-            "how": {"enum": ["synced", "rebuilt", "rolled_out", "unchanged"]},
-            "pods": texts,
-        }}},
-        "waiting_for": texts,
-        "failures": {"type": "array", "items": {"type": "object", "properties": {
-            "step": {"type": "string"}, "code": {"type": "string"}, "message": {"type": "string"}, "log": texts,
-        }}},
-    }})
-}
-
-fn verify_output() -> Value {
-    json!({"type": "object", "required": ["equal"], "properties": {
-        "equal": {"type": "boolean"},
-        "containers": {"type": "integer"},
-        "files": {"type": "integer"},
-        "differences": {"type": "array", "items": {"type": "object"}},
-    }})
-}
-
-fn restart_output() -> Value {
-    json!({"type": "object", "properties": {
-        "restarted": {"type": "array", "items": {"type": "string"}},
-        "working": {"type": "boolean"},
-    }})
-}
-
-fn run_output() -> Value {
-    json!({"type": "object", "required": ["exit"], "properties": {
-        "exit": {"type": ["integer", "null"]},
-        "stdout": {"type": "string"},
-        "stderr": {"type": "string"},
-        "timed_out": {"type": "boolean"},
-    }})
 }
 
 #[cfg(test)]

@@ -37,12 +37,12 @@ pub struct ToolSpec {
 #[derive(Debug, Clone, Default, PartialEq)]
 pub struct ModelReply {
     pub text: String,
-    pub calls: Vec<ToolCall>,
+    pub calls: Vec<ModelCall>,
 }
 
 /// A tool that the model calls.
 #[derive(Debug, Clone, PartialEq)]
-pub struct ToolCall {
+pub struct ModelCall {
     pub name: String,
     pub arguments: Value,
 }
@@ -68,7 +68,7 @@ impl Conversation {
     }
 }
 
-impl ToolCall {
+impl ModelCall {
     /// The arguments as the object that every format wants.
     pub(super) fn object(&self) -> Value {
         match &self.arguments {

@@ -27,6 +27,6 @@ mod text_calls;
 
 pub use backend::{ModelBackend, ModelLimits, WireFormat};
 pub use chain::{ModelChain, ModelNews, ModelSent, PassedOver};
-pub use conversation::{Conversation, ModelReply, ToolCall, ToolResult, ToolSpec, Turn};
+pub use conversation::{Conversation, ModelCall, ModelReply, ToolResult, ToolSpec, Turn};
 pub use key::{ApiKey, KeySource};
 pub use selection::selected;

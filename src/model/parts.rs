@@ -2,7 +2,7 @@
 
 use serde_json::{Map, Value};
 
-use super::conversation::{Conversation, ModelReply, ToolCall};
+use super::conversation::{Conversation, ModelCall, ModelReply};
 use super::text_calls::calls_in_text;
 
 /// A longer reply is no answer to a question.
@@ -179,7 +179,7 @@ impl ReplyParts {
 }
 
 impl PartialCall {
-    fn finish(self) -> Result<ToolCall, ModelFault> {
+    fn finish(self) -> Result<ModelCall, ModelFault> {
         let arguments = match self.arguments {
             PartialArguments::Whole(Value::Null) => Value::Object(Map::new()),
             PartialArguments::Whole(value) => value,
@@ -188,7 +188,7 @@ impl PartialCall {
                 ModelFault(format!("the arguments of `{}` are no JSON: {e}", self.name))
             })?,
         };
-        Ok(ToolCall {
+        Ok(ModelCall {
             name: self.name,
             arguments,
         })

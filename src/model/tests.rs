@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 use serde_json::{Value, json};
 
 use super::backend::{ModelBackend, ModelLimits, WireFormat};
-use super::conversation::{Conversation, ModelReply, ToolCall, ToolResult, ToolSpec, Turn};
+use super::conversation::{Conversation, ModelCall, ModelReply, ToolResult, ToolSpec, Turn};
 use super::key::KeySource;
 use super::scripted::{Scripted, ScriptedModel};
 use super::{ModelChain, ModelNews, ModelSent, PassedOver};
@@ -48,7 +48,7 @@ fn backend(format: WireFormat, server: &ScriptedModel) -> ModelBackend {
 
 /// The second question of a conversation in which a tool was called.
 fn conversation() -> Conversation {
-    let call = ToolCall {
+    let call = ModelCall {
         name: "look".to_owned(),
         arguments: json!({"question": "pods"}),
     };

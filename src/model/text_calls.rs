@@ -2,7 +2,7 @@
 
 use serde_json::Value;
 
-use super::conversation::{ToolCall, ToolSpec};
+use super::conversation::{ModelCall, ToolSpec};
 
 const OPENING: &str = "<tool_call>";
 const CLOSING: &str = "</tool_call>";
@@ -10,12 +10,12 @@ const CLOSING: &str = "</tool_call>";
 /// The calls of a text, and what is left of it; None if there is none. Only these tools count, so that JSON that a model
 /// merely shows is no call; and a tool that proposes counts only where nothing but calls is said, for a model may quote what
 /// stands in a log.
-pub(super) fn calls_in_text(text: &str, tools: &[ToolSpec]) -> Option<(String, Vec<ToolCall>)> {
+pub(super) fn calls_in_text(text: &str, tools: &[ToolSpec]) -> Option<(String, Vec<ModelCall>)> {
     let (rest, found) = match text.contains(OPENING) {
         true => tagged(text),
         false => (String::new(), vec![unfenced(text)]),
     };
-    let is_known = |call: &ToolCall| {
+    let is_known = |call: &ModelCall| {
         let tool = tools.iter().find(|tool| tool.name == call.name);
         tool.is_some_and(|tool| !tool.proposes || rest.is_empty())
     };
@@ -48,7 +48,7 @@ fn unfenced(text: &str) -> &str {
     inside.map_or(text, |(_, inside)| inside.trim())
 }
 
-fn call(json: &str) -> Option<ToolCall> {
+fn call(json: &str) -> Option<ModelCall> {
     let value: Value = serde_json::from_str(json).ok()?;
     let value = value.get("function").unwrap_or(&value);
     let name = value.get("name")?.as_str()?;
@@ -57,7 +57,7 @@ fn call(json: &str) -> Option<ToolCall> {
         Value::String(text) => serde_json::from_str(text).ok()?,
         other => other.clone(),
     };
-    Some(ToolCall {
+    Some(ModelCall {
         name: name.to_owned(),
         arguments,
     })

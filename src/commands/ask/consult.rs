@@ -1,11 +1,9 @@
 //! A question that devk does not understand, put to the models that its user has named; what they make of it is shown as
 //! theirs, and recorded.
 
-use serde::Serialize;
-
 use sha2::Digest;
 
-use super::{AskOptions, Asking};
+use super::{AskOptions, Asking, shown};
 use crate::ask::{AskMemory, Asker};
 use crate::assistant::{Assistant, Consulted, ConsultedOutcome, ConsultedTrail};
 use crate::audit::{AuditChannel, AuditKind, AuditOrigin};
@@ -22,8 +20,7 @@ use crate::model::{ModelBackend, ModelChain, ModelNews, selected};
 use crate::paths::write_atomic;
 use crate::shell::quote;
 use crate::ui::event::{Reporter, Step};
-use crate::ui::plain::escape_controls;
-use crate::ui::{self, Format, View};
+use crate::ui::{self, View};
 
 /// The models of a command.
 pub(super) struct AskedModels {
@@ -31,38 +28,6 @@ pub(super) struct AskedModels {
     /// In the order in which they are asked.
     names: Vec<String>,
     hides_names: bool,
-}
-
-/// The contract of `devk ask --format json` for an answer of a model.
-#[derive(Debug, Serialize)]
-struct ModelDocument<'a> {
-    version: u32,
-    question: &'a str,
-    /// Why devk itself gives no answer.
-    unclear: String,
-    model: ModelAnswer<'a>,
-}
-
-#[derive(Debug, Serialize)]
-struct ModelAnswer<'a> {
-    backend: &'a str,
-    text: &'a str,
-    /// The model looked at nothing.
-    unverified: bool,
-    looked: Vec<LookedAt<'a>>,
-    passed: Vec<PassedBackend<'a>>,
-}
-
-#[derive(Debug, Serialize)]
-struct LookedAt<'a> {
-    at: &'a str,
-    kubectl: &'a [String],
-}
-
-#[derive(Debug, Serialize)]
-struct PassedBackend<'a> {
-    backend: &'a str,
-    why: &'a str,
 }
 
 impl AskedModels {
@@ -140,7 +105,7 @@ pub(super) async fn consult(
         shown?;
         match consulted.outcome {
             ConsultedOutcome::Answer(answer) => {
-                show(context, text, &unclear, &answer, &consulted.trail)?;
+                shown::show(context, text, &unclear, &answer, &consulted.trail)?;
                 if unclear.code == Code::AskUnclear {
                     remember(context, memory, text, &consulted.trail);
                 }
@@ -275,80 +240,6 @@ fn note(context: &Context, consulted: &Consulted) {
         }
         ConsultedOutcome::Nothing(why) => add(format!("nothing of use: {why}")),
     }
-}
-
-fn show(
-    context: &Context,
-    text: &str,
-    unclear: &Error,
-    answer: &str,
-    trail: &ConsultedTrail,
-) -> Result<()> {
-    match context.format {
-        Format::Json => ui::json(&ModelDocument {
-            version: 1,
-            question: text,
-            unclear: unclear.on_one_line(),
-            model: ModelAnswer {
-                backend: &trail.backend,
-                text: answer,
-                unverified: trail.is_unverified(),
-                looked: trail
-                    .looked
-                    .iter()
-                    .map(|looked| LookedAt {
-                        at: &looked.at,
-                        kubectl: &looked.kubectl,
-                    })
-                    .collect(),
-                passed: trail
-                    .passed
-                    .iter()
-                    .map(|passed| PassedBackend {
-                        backend: &passed.backend,
-                        why: &passed.why,
-                    })
-                    .collect(),
-            },
-        }),
-        Format::Table => ui::out(&answered(answer, trail)),
-    }
-}
-
-/// The answer as text: what a model says is said to be its own.
-fn answered(answer: &str, trail: &ConsultedTrail) -> String {
-    let lines = answer.lines().map(escape_controls);
-    let mut text: String = lines.map(|line| format!("{line}\n")).collect();
-    let section = |head: &str, lines: Vec<String>| -> String {
-        let lines: String = lines
-            .iter()
-            .map(|line| format!("  {}\n", escape_controls(line)))
-            .collect();
-        match lines.is_empty() {
-            true => String::new(),
-            false => format!("\n{head}:\n{lines}"),
-        }
-    };
-    let looked = trail.looked.iter().map(|looked| looked.at.clone());
-    text += &section("looked at", looked.collect());
-    let mut kubectl: Vec<_> = trail
-        .looked
-        .iter()
-        .flat_map(|looked| looked.kubectl.clone())
-        .collect();
-    kubectl.sort();
-    kubectl.dedup();
-    text += &section("the same with kubectl", kubectl);
-    let mut notes = vec![match trail.is_unverified() {
-        true => format!(
-            "unverified: these are the words of {}, which has looked at nothing",
-            trail.backend
-        ),
-        false => format!("these are the words of {}, and not devk's", trail.backend),
-    }];
-    let passed = trail.passed.iter();
-    notes.extend(passed.map(|passed| format!("{} gave no reply: {}", passed.backend, passed.why)));
-    text + &section("note", notes)
 }
 
 /// What devk itself said, and that no model made more of it.

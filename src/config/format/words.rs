@@ -2,8 +2,8 @@
 
 use super::super::did_you_mean;
 use super::super::yaml::Place;
-use super::ValueFormat;
-use crate::error::{Code, Result};
+use super::{PROVIDERS, ValueFormat};
+use crate::error::{Code, Error, Result};
 use crate::model::WireFormat;
 
 /// The words of a format; none for one that is no list of words.
@@ -33,4 +33,15 @@ pub(super) fn check(format: ValueFormat, text: &str, place: &Place) -> Result<()
     };
     let error = place.error(Code::ConfigValue, format!("`{text}` is no {what}"));
     Err(error.hint(did_you_mean(text, known.iter().copied(), all)))
+}
+
+/// The error of a provider that is none.
+pub(super) fn unknown_provider(text: &str, place: &Place) -> Error {
+    let names = PROVIDERS.iter().map(|(name, _)| *name);
+    place
+        .error(
+            Code::ConfigValue,
+            format!("unknown cluster provider `{text}`"),
+        )
+        .hint(did_you_mean(text, names, "providers"))
 }

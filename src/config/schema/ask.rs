@@ -81,7 +81,7 @@ const MODEL: &[Key] = &[
         "keyFile",
         Optional("no file"),
         Shape::Text(ValueFormat::Text),
-        "/home/me/.secrets/llm",
+        "/run/secrets/llm",
         "The file that holds the key: an absolute path.",
     ),
     key(
