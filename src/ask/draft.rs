@@ -248,6 +248,7 @@ impl QuestionDraft {
             }
             (Detail::MadeSince, Some(Slot::Time(moment))) => Condition::Since(moment),
             (Detail::MadeAt, Some(Slot::Time(moment))) => Condition::Since(moment.whole()),
+            (Detail::MadeAfter, Some(Slot::Time(moment))) => Condition::Since(moment.after()),
             (Detail::MadeLast, Some(Slot::Span(span))) => Condition::Since(Moment::Ago(span)),
             (Detail::WithLabel, Some(Slot::Word(key))) => Condition::WithLabel(key),
             (Detail::OlderThan, Some(Slot::Span(span))) => Condition::OlderThan(span),
@@ -280,6 +281,7 @@ impl QuestionDraft {
         let since = match (detail, slot) {
             (Detail::Since, Some(Slot::Time(moment))) => moment,
             (Detail::At, Some(Slot::Time(moment))) => moment.whole(),
+            (Detail::After, Some(Slot::Time(moment))) => moment.after(),
             (Detail::Last, Some(Slot::Span(span))) => Moment::Ago(span),
             (Detail::Lines, Some(Slot::Number(lines))) => {
                 self.cut.lines = Some(lines);

@@ -61,6 +61,9 @@ pub(super) enum Detail {
     YoungerThan,
     /// From a moment on.
     Since,
+    /// From a moment on; behind a day, when it is over.
+    After,
+    MadeAfter,
     /// A time: a day is all of it, and no more.
     At,
     /// A span before now.
@@ -170,7 +173,7 @@ pub(super) const PHRASES: &[(&str, Meaning)] = &[
     ("over {span} old", With(OlderThan)), ("at least {span} old", With(OlderThan)),
     ("younger|newer than {span}", With(YoungerThan)), ("less than {span} old|ago", With(YoungerThan)),
     ("from|of|in|within|during|for|over [the] last|past {span}", With(Last)), ("created|started|made [in|within|during] [the] last|past {span}", With(MadeLast)), ("last|past {span}", With(Last)), ("the last|past {span}", With(Last)),
-    ("since {time}", With(Since)), ("after {time}", With(Since)), ("since|after {span}", With(Last)), ("created|started|made since|after {time}", With(MadeSince)),
+    ("since {time}", With(Since)), ("after {time}", With(After)), ("since|after {span}", With(Last)), ("created|started|made since {time}", With(MadeSince)), ("created|started|made after {time}", With(MadeAfter)),
     ("created|started|made [on] {time}", With(MadeAt)), ("from|of|on {time}", With(At)), ("{time}", With(At)),
     ("on|of|to [the] node|host {word}", With(OnNode)), ("scheduled|running|placed on [the] [node] {word}", With(OnNode)),
     ("using|use|uses|with|running|run|runs|based|that [on] [the] image {word}", With(Image)), ("from image {word}", With(Image)), ("using|use|uses|with|running|run|runs {image}", With(Image)),

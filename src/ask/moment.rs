@@ -48,6 +48,15 @@ impl Moment {
         }
     }
 
+    /// `after yesterday` begins with today.
+    pub(super) fn after(self) -> Self {
+        match self {
+            Self::Day(days) => Self::Day(days - 1),
+            Self::Date(date) => Self::Date(date.checked_add(1.day()).unwrap_or(date)),
+            other => other,
+        }
+    }
+
     /// From this moment until now, or all of a day; None if it lies ahead.
     pub(super) fn window(&self, now: Timestamp, zone: &TimeZone) -> Option<Window> {
         let from = self.before(now, zone)?;
@@ -299,6 +308,15 @@ mod tests {
         assert_eq!(window("this morning"), both((fourth, ""), (fourth, noon)));
         assert_eq!(window("today"), both((fourth, ""), (fourth, "")));
         assert_eq!(window("2026-03-05"), (None, None));
+        let after = |text: &str| {
+            let (_, moment) = time(&tokens(text)).pop().unwrap();
+            let from = moment.after().before(now, &TimeZone::UTC);
+            from.map(|from| from.to_string()).unwrap_or_default()
+        };
+        assert_eq!(after("yesterday"), fourth);
+        assert_eq!(after("2026-03-03"), fourth);
+        assert_eq!(after("today"), "", "it is not over");
+        assert_eq!(after("10:00"), "2026-03-04T10:00:00Z");
     }
 
     #[test]

@@ -215,7 +215,7 @@ impl Reading {
                 at += count;
             } else if let Some(count) = self.values.take(here).filter(|_| takes_values(planned)) {
                 at += count;
-            } else if let (true, Some(next)) = (matches!(word, "to" | "by" | "="), next) {
+            } else if let (true, Some(next)) = (has_value(word, planned), next) {
                 self.value(word, next, planned);
                 at += 2;
             } else if let Some(asked) = AskedKind::called(word).filter(|_| !here[0].is_quoted) {
@@ -320,6 +320,11 @@ impl Reading {
     }
 }
 
+/// Whether a value follows: `to 3`, but not `add A=1 to api`.
+fn has_value(word: &str, planned: Option<Planned>) -> bool {
+    matches!(word, "to" | "by" | "=") && !matches!(planned, Some(Planned::SetEnv))
+}
+
 /// Whether the verb has values of other forms than `to 3`.
 fn takes_values(planned: Option<Planned>) -> bool {
     use Planned::{Autoscale, MakePod, Select, SetEnv, SetResources};
@@ -343,7 +348,8 @@ fn is_filler(word: &str, planned: Option<Planned>) -> bool {
     let of_verb: &[&str] = match planned {
         Some(Planned::Scale) => &["replicas", "replica", "instances", "pods"],
         Some(Planned::SetImage) => &["version"],
-        Some(Planned::SetEnv | Planned::SetResources) => &["in", "on"],
+        Some(Planned::SetEnv) => &["in", "on", "to"],
+        Some(Planned::SetResources) => &["in", "on"],
         Some(Planned::Select) => &["traffic"],
         Some(Planned::MakePod) => &["with", "using", "from", "a", "new"],
         Some(Planned::Autoscale) => &["with"],
@@ -430,6 +436,7 @@ mod tests {
         for text in [
             "set env of worker URL=http://q:80 A=1",
             "set URL=http://q:80 and A=1 on worker",
+            "add URL=http://q:80 and A=1 to the worker deployment",
             "please add the variables URL=http://q:80, A=1 in the worker deployment",
         ] {
             assert_eq!(shown(text), (env.clone(), "worker".to_owned()), "{text}");

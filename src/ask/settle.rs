@@ -78,7 +78,7 @@ impl QuestionDraft {
     /// `what does api talk to`, `dependencies of api`: the Services that it names are asked for.
     fn uses(&mut self, verb: Option<Verb>) -> Result<Option<Verb>, Unclear> {
         let is_of_first = verb == Some(Verb::Talks) && self.talks_behind > 0;
-        if verb != Some(Verb::Uses) && !is_of_first || !self.kinds.is_empty() {
+        if (verb != Some(Verb::Uses) && !is_of_first) || !self.kinds.is_empty() {
             return Ok(verb);
         }
         if is_of_first && self.names.len() > 1 {

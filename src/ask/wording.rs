@@ -126,6 +126,7 @@ impl super::moment::Moment {
         match self {
             Self::Ago(span) => format!("{} ago", super::moment::short(*span)),
             Self::Clock(time) => time.strftime("%H:%M").to_string(),
+            Self::Day(..0) => "after today".to_owned(),
             Self::Day(0) => "today".to_owned(),
             Self::Day(_) => "yesterday".to_owned(),
             Self::Date(date) => date.to_string(),

@@ -10,6 +10,7 @@ use super::ask;
 use crate::support::eventually;
 use crate::support::machine::{CLUSTER, cluster};
 use crate::support::project::Project;
+use crate::support::terminal::OnTerminal;
 
 const NAME: &str = "tasks";
 /// What is planted has become what it is to be.
@@ -226,14 +227,27 @@ const NOT_DONE: &[(&str, &str)] = &[
     ),
 ];
 
-fn kubectl(args: &[&str]) -> String {
-    cluster().kubectl(CLUSTER, &[&["--namespace", NAME], args].concat())
-}
-
-/// Shows a change, approves exactly that, and has it done.
+/// Shows a change, has a person approve exactly that, and has it done.
 fn change(project: &Project, words: &str) {
     let shown = project.devk(&["ask", words]).exits(4).document();
-    let hash = shown["preview"]["hash"].as_str().unwrap();
+    let preview = &shown["preview"];
+    let hash = preview["hash"].as_str().unwrap();
+    let mut command = project.bare();
+    command.args(["approve", hash]);
+    let mut terminal = OnTerminal::start(&command);
+    match preview["risk"].as_str() {
+        Some("destructive") => {
+            let name = preview["steps"][0]["object"]["name"].as_str().unwrap();
+            terminal.wait_for("to go on: ");
+            terminal.type_keys(&format!("{name}\n"));
+        }
+        _ => {
+            terminal.wait_for("[y/N]");
+            terminal.type_keys("y\n");
+        }
+    }
+    let (screen, code) = terminal.ended();
+    assert_eq!(code, Some(0), "{words}: {screen}");
     let done = project.devk(&["ask", words, "--approve", hash]).well();
     assert_eq!(done.document()["state"], "done", "{words}");
 }
@@ -248,8 +262,8 @@ fn does(project: &Project, task: &Task) {
     }
     for (args, shown) in task.shows {
         let is_shown = || match *shown {
-            "" => kubectl(args).trim().is_empty(),
-            shown => kubectl(args).trim().starts_with(shown),
+            "" => project.kubectl(args).trim().is_empty(),
+            shown => project.kubectl(args).trim().starts_with(shown),
         };
         eventually(task.name, FOLLOWED, is_shown);
     }
@@ -257,10 +271,10 @@ fn does(project: &Project, task: &Task) {
 
 fn planted(project: &Project) {
     let file = project.path("planted.yaml");
-    kubectl(&["apply", "-f", file.to_str().unwrap()]);
+    project.kubectl(&["apply", "-f", file.to_str().unwrap()]);
     let of = |app: &str, path: &str| {
         let path = format!("jsonpath={{.items[*].status{path}}}");
-        kubectl(&["get", "pods", "-l", &format!("app={app}"), "-o", &path])
+        project.kubectl(&["get", "pods", "-l", &format!("app={app}"), "-o", &path])
     };
     let waits = ".containerStatuses[*].state.waiting.reason";
     eventually("what is planted is not as it is to be", PLANTED, || {
