@@ -32,6 +32,7 @@ mod question;
 mod relation;
 mod request;
 mod resolve;
+mod rewrite;
 mod settle;
 mod snapshot;
 mod terms;
