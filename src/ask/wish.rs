@@ -91,11 +91,11 @@ impl WishValues {
             "from|between {number} to|and {number} [replicas|pods|replica|pod]",
             words,
         );
-        if let Some((count, slots)) = bounds.filter(|_| self.bounds.is_none()) {
-            if let [Slot::Number(least), Slot::Number(most)] = slots[..] {
-                self.bounds = Some((least, most));
-                return Some(count);
-            }
+        if let Some((count, slots)) = bounds.filter(|_| self.bounds.is_none())
+            && let [Slot::Number(least), Slot::Number(most)] = slots[..]
+        {
+            self.bounds = Some((least, most));
+            return Some(count);
         }
         if let (Some((count, _)), Some(share)) = (fit("at {word}", words), words.get(1)) {
             let percent = share.text.strip_suffix('%')?.parse().ok()?;
