@@ -156,10 +156,10 @@ impl ReplyParts {
             text: self.text,
             calls,
         };
-        if reply.calls.is_empty() {
-            if let Some((text, calls)) = calls_in_text(&reply.text, &conversation.tools) {
-                reply = ModelReply { text, calls };
-            }
+        if reply.calls.is_empty()
+            && let Some((text, calls)) = calls_in_text(&reply.text, &conversation.tools)
+        {
+            reply = ModelReply { text, calls };
         }
         match reply.calls.is_empty() && reply.text.trim().is_empty() {
             true => Err(ModelFault("the reply is empty".to_owned())),
