@@ -80,7 +80,7 @@ impl AskMemory {
         let is_object = match parts[..] {
             [kind, name] => AskedKind::called(kind).is_some() && is_name(&name),
             // A word that says something by itself would make another question of the one that was asked.
-            [name] => is_name(&name) && !is_phrase(name) && ChangeRequest::of(name).is_none(),
+            [name] => is_name(&name) && !says_something(name),
             _ => false,
         };
         if !is_object {
@@ -207,6 +207,11 @@ fn check(phrase: &str) -> Result<()> {
                 .hint("devk ask memory set \"the payment service\" deploy/payments"))
         }
     }
+}
+
+/// Whether a word is a phrase, a kind or a verb of change by itself.
+fn says_something(word: &str) -> bool {
+    is_phrase(word) || AskedKind::called(word).is_some() || ChangeRequest::of(word).is_some()
 }
 
 /// A word without punctuation, in small letters; empty for one in quotes, which is no part of a phrase.
