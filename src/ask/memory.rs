@@ -76,7 +76,9 @@ impl AskMemory {
     pub fn name(&mut self, phrase: &str, object: &str) -> Result<()> {
         let (phrase, object) = (words(phrase), object.trim());
         let parts: Vec<_> = object.split('/').collect();
-        let is_name = |part: &&str| !part.is_empty() && part.chars().all(is_of_name);
+        let is_name = |part: &&str| {
+            part.starts_with(|c: char| c.is_ascii_alphanumeric()) && part.chars().all(is_of_name)
+        };
         let is_object = match parts[..] {
             [kind, name] => AskedKind::called(kind).is_some() && is_name(&name),
             // A word that says something by itself would make another question of the one that was asked.

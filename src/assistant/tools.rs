@@ -212,7 +212,8 @@ fn strip_secrets(value: &mut Value) {
                 };
                 let (name, inline) = text.split_once('=').unwrap_or((text, ""));
                 let is_flag = text.starts_with('-');
-                let is_secret_flag = is_flag && is_secret(name, "");
+                let is_pass = name.to_ascii_lowercase().contains("pass");
+                let is_secret_flag = is_flag && (is_pass || is_secret(name, ""));
                 let is_left_out = is_next_secret && !is_flag
                     || is_secret_flag && !inline.is_empty()
                     || is_secret("", text)

@@ -121,13 +121,18 @@ async fn exchange(
     let mut reading = Reading::of(&response, take, said);
     let mut body = response.into_body();
     let first_document = async {
-        while !reading.has_begun && reading.frame(&mut body).await? {}
-        Ok::<_, ModelFault>(())
+        loop {
+            let goes_on = reading.frame(&mut body).await?;
+            if !goes_on || reading.has_begun {
+                return Ok::<_, ModelFault>(goes_on);
+            }
+        }
     };
-    timeout_at(begins, first_document)
-        .await
-        .map_err(is_late)??;
-    while reading.frame(&mut body).await? {}
+    let first_document = timeout_at(begins, first_document).await;
+    let mut goes_on = first_document.map_err(is_late)??;
+    while goes_on {
+        goes_on = reading.frame(&mut body).await?;
+    }
     Ok(reading.end()?.finish(conversation)?)
 }
 
