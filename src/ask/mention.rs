@@ -168,9 +168,23 @@ fn host_in(text: &str, service: SeenObject<'_>, is_here: bool) -> Option<String>
             Some(namespace) => name && namespace == service.namespace(),
         }
     };
-    // The last one: the first may be the scheme of a URL.
-    let word = text.rsplit(|c: char| !is_part(c)).find(is_service)?;
-    let end = word.as_ptr() as usize - text.as_ptr() as usize + word.len();
+    let place = |word: &str| {
+        let start = word.as_ptr() as usize - text.as_ptr() as usize;
+        (start, start + word.len())
+    };
+    // The scheme, the user, the password and the path of a URL are no hosts.
+    let is_host = |word: &&str| {
+        let (start, end) = place(word);
+        let (before, after) = (&text[..start], &text[end..]);
+        let url = before.rsplit(char::is_whitespace).next().unwrap_or(before);
+        let authority = after.split(['/', '?', '#', ' ']).next().unwrap_or(after);
+        let is_login = url.contains("://") && authority.contains('@');
+        let is_path = before.ends_with('/') && !before.ends_with("//");
+        !after.starts_with("://") && !is_login && !is_path
+    };
+    let words = text.rsplit(|c: char| !is_part(c));
+    let word = words.filter(is_service).find(is_host)?;
+    let (_, end) = place(word);
     let behind = text[end..].strip_prefix(':').unwrap_or_default();
     let digits = behind.find(|c: char| !c.is_ascii_digit());
     let port = &behind[..digits.unwrap_or(behind.len())];
@@ -213,6 +227,7 @@ mod tests {
             ("nc -z redis 6379", "redis"),
             ("redis.shop", "redis.shop"),
             ("redis:6379é", "redis:6379"),
+            ("redis://redis:12345@redis:6379/redis", "redis:6379"),
         ] {
             assert_eq!(host(text, true).as_deref(), Some(found), "{text}");
         }

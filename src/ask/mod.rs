@@ -29,6 +29,7 @@ mod pattern;
 mod place;
 mod planned;
 mod question;
+mod reading;
 mod relation;
 mod request;
 mod resolve;

@@ -1,8 +1,10 @@
 //! A request for a change with the objects that it names: the plan that somebody may preview and approve. Nothing is done.
 
+use std::path::Path;
+
 use serde::Serialize;
 
-use super::kind::AskedKind::{self, CronJob, DaemonSet, Deployment, Service, StatefulSet};
+use super::kind::AskedKind::{self, DaemonSet, Deployment, Service, StatefulSet};
 use super::object::SeenObject;
 use super::question::{AskedFor, AskedScope, Cut, NameAsked, Question};
 use super::request::ChangeRequest;
@@ -11,6 +13,7 @@ use super::unclear::Unclear;
 use super::wish::Making;
 use crate::change::kind::ObjectKind;
 use crate::change::plan::{ChangeAction, ChangePlan, ChangeStep, ObjectName};
+use crate::change::read_plan;
 
 /// A request for a change as `devk ask` understood it.
 #[derive(Debug, Clone, PartialEq, Serialize)]
@@ -92,10 +95,25 @@ impl ChangeRequest {
                 reason: None,
             });
         }
+        let plan = ChangePlan { steps };
+        check(&plan)?;
         Ok(PlannedRequest {
             verb: self.verb,
-            plan: Some(ChangePlan { steps }),
+            plan: Some(plan),
         })
+    }
+}
+
+/// A plan of words is read like any other: what no plan may say is refused here, too.
+fn check(plan: &ChangePlan) -> Result<(), Unclear> {
+    let text = serde_json::to_string(plan).unwrap_or_default();
+    match read_plan(&text, Path::new("the plan")) {
+        Ok(_) => Ok(()),
+        Err(errors) => {
+            let told = errors.0.first().map(|error| error.message.clone());
+            let told = told.unwrap_or_else(|| "no plan can be made of it".to_owned());
+            Err(Unclear::lacking(&told, "scale web to 3"))
+        }
     }
 }
 
@@ -105,7 +123,7 @@ impl ChangeRequest {
     fn kinds(&self) -> Vec<AskedKind> {
         match &self.action {
             None | Some(ChangeAction::Scale(_)) => vec![Deployment, StatefulSet],
-            Some(ChangeAction::SetImage(_)) => vec![Deployment, StatefulSet, DaemonSet, CronJob],
+            Some(ChangeAction::SetImage(_)) => vec![Deployment, StatefulSet, DaemonSet],
             Some(ChangeAction::Patch(_)) => vec![Service],
             Some(
                 ChangeAction::Restart(_)

@@ -3,13 +3,13 @@
 //! The verb has to be the first word, but for words of politeness, so that no question becomes a change. A verb of change in
 //! the midst of a question makes the question unclear.
 
-use super::kind::AskedKind;
 use super::lexicon::{Meaning, meaning};
-use super::pattern::{Slot, fit, number};
+use super::pattern::fit;
 use super::question::NameAsked;
+use super::reading::Reading;
 use super::tokens::{QuestionWord, tokens};
-use super::wish::{Making, WishValues};
-use crate::change::plan::{ChangeAction, Delete, ReplicaCount, Restart, RollBack, Scale, SetImage};
+use super::wish::Making;
+use crate::change::plan::ChangeAction;
 
 /// A change that somebody asks for: what is to be done, and with which objects.
 #[derive(Debug, Clone, PartialEq)]
@@ -36,14 +36,6 @@ const POLITE: &[&str] = &[
     "let us",
     "lets",
     "go ahead and",
-];
-
-/// Where the objects are.
-const PLACES: &[&str] = &[
-    "in|from namespace {word}",
-    "namespace {word}",
-    "-n {word}",
-    "in [the] {word} namespace",
 ];
 
 /// Verbs of which devk makes plans.
@@ -78,8 +70,9 @@ const PLANNED: &[(&str, Planned)] = &[
     ("create|run|start|make [a|the] [new] pod", Planned::MakePod),
 ];
 
+/// What kind of plan a verb leads to.
 #[derive(Debug, Clone, Copy)]
-enum Planned {
+pub(super) enum Planned {
     Scale,
     Restart,
     RollBack,
@@ -104,6 +97,9 @@ const OTHERS: &[&str] = &[
     "rotate", "run", "set", "shrink", "shutdown", "start", "stop", "suspend", "switch", "taint", "terminate",
     "trigger", "turn", "uncordon", "uninstall", "unpause", "unset", "update", "upgrade", "wipe", "write",
 ];
+
+/// Words of a verb that say that variables are meant.
+const OF_VARIABLES: &[&str] = &["env", "environment", "variable", "variables", "var", "vars"];
 
 /// Words after which a verb is told, not asked about: `should i restart`, `and delete`.
 const BEFORE_VERBS: &[&str] = &[
@@ -134,9 +130,15 @@ impl ChangeRequest {
         // `restart count of api`, `update strategy`: the phrase asks.
         let asks = meaning(rest)
             .is_some_and(|(long, meaning, _)| long > count && meaning != Meaning::Filler);
-        // Values that the verb begins with are read as all others.
+        // Values that the verb begins with are read as all others, and so is the place in `scale in namespace shop`.
+        let is_place = |count: usize| {
+            let ends = rest[..count].last().map(|word| word.lower.as_str());
+            let next = rest.get(count).map(|word| word.lower.as_str());
+            ends == Some("in") && next == Some("namespace")
+        };
         let values = match planned {
             Some((_, Planned::SetResources)) => 1,
+            _ if is_place(count) => count - 1,
             _ => rest[..count]
                 .iter()
                 .position(QuestionWord::is_label)
@@ -154,11 +156,16 @@ impl ChangeRequest {
     fn read(verb: &[QuestionWord], rest: &[QuestionWord], planned: Option<Planned>) -> Self {
         let verb: Vec<_> = verb.iter().map(|token| token.lower.clone()).collect();
         let is_down = verb.iter().any(|word| word == "down" || word == "in");
-        let mut reading = Reading {
-            is_down,
-            ..Reading::default()
-        };
+        let mut reading = Reading::default();
+        reading.is_down = is_down;
         reading.read(rest, planned);
+        // `set replicas=3 on web` means no variable.
+        let is_variable = verb
+            .iter()
+            .any(|word| OF_VARIABLES.contains(&word.as_str()));
+        if matches!(planned, Some(Planned::SetEnv)) && !is_variable {
+            reading.unknown.extend(reading.values.small_keys());
+        }
         let action = planned.and_then(|planned| reading.action(planned));
         let making = planned.and_then(|planned| reading.making(planned));
         Self {
@@ -185,185 +192,11 @@ pub(super) fn is_told(words: &[QuestionWord], at: usize) -> bool {
     is_verb && before.is_some_and(|before| BEFORE_VERBS.contains(&before))
 }
 
-/// The words behind the verb.
-#[derive(Debug, Default)]
-struct Reading {
-    /// `scale down by 2`.
-    is_down: bool,
-    names: Vec<NameAsked>,
-    namespace: Option<String>,
-    count: Option<ReplicaCount>,
-    image: Option<String>,
-    revision: Option<u64>,
-    values: WishValues,
-    unknown: Vec<String>,
-}
-
-impl Reading {
-    fn read(&mut self, rest: &[QuestionWord], planned: Option<Planned>) {
-        let mut at = 0;
-        let mut kind = None;
-        while at < rest.len() {
-            let here = &rest[at..];
-            let word = here[0].lower.as_str();
-            let next = here.get(1);
-            if let Some((count, name)) = place(here) {
-                self.place(name);
-                at += count;
-            } else if let Some((count, _)) = fit("to revision {number}", here) {
-                self.back_to(&here[count - 1]);
-                at += count;
-            } else if let Some(count) = self.values.take(here).filter(|_| takes_values(planned)) {
-                at += count;
-            } else if let (true, Some(next)) = (has_value(word, planned), next) {
-                self.value(word, next, planned);
-                at += 2;
-            } else if let Some(asked) = AskedKind::called(word).filter(|_| !here[0].is_quoted) {
-                match self.names.last_mut().filter(|name| name.kind.is_none()) {
-                    Some(name) => name.kind = Some(asked),
-                    None => kind = Some(asked),
-                }
-                at += 1;
-            } else if !here[0].is_quoted && is_filler(word, planned) {
-                at += 1;
-            } else {
-                self.name(&here[0], kind.take());
-                at += 1;
-            }
-        }
-    }
-
-    /// One namespace is for all names.
-    fn place(&mut self, name: String) {
-        match &self.namespace {
-            Some(other) if *other != name => self.unknown.push(name),
-            _ => self.namespace = Some(name),
-        }
-    }
-
-    fn back_to(&mut self, token: &QuestionWord) {
-        let revision = number(&token.lower).and_then(|number| u64::try_from(number).ok());
-        match revision.filter(|_| self.revision.is_none()) {
-            Some(revision) => self.revision = Some(revision),
-            None => self.unknown.push(token.text.clone()),
-        }
-    }
-
-    fn name(&mut self, token: &QuestionWord, kind: Option<AskedKind>) {
-        let (kind, text) = match token.with_kind() {
-            Some((kind, name)) => (Some(kind), name),
-            None => (kind, token.text.as_str()),
-        };
-        self.names.push(NameAsked {
-            kind,
-            text: text.to_owned(),
-        });
-    }
-
-    fn value(&mut self, preposition: &str, token: &QuestionWord, planned: Option<Planned>) {
-        let digits = number(&token.lower).map(|number| number.to_string());
-        let text = digits.unwrap_or_else(|| token.text.clone());
-        match planned {
-            // One value is for all names: `scale web to 3 and api to 5` are two requests.
-            _ if self.count.is_some() || self.image.is_some() => {
-                self.unknown.push(token.text.clone());
-            }
-            Some(Planned::Scale) => {
-                let sign = if self.is_down { '-' } else { '+' };
-                let is_signed = text.starts_with(['+', '-', 'x']) || text.ends_with('%');
-                let relative = if preposition == "by" && !is_signed {
-                    format!("{sign}{text}")
-                } else {
-                    text
-                };
-                self.count = ReplicaCount::parse(&relative);
-                if self.count.is_none() {
-                    self.unknown.push(token.text.clone());
-                }
-            }
-            Some(Planned::SetImage) => self.image = Some(token.text.clone()),
-            Some(Planned::SetResources) if self.values.amount(&token.text) => {}
-            Some(Planned::Select) if self.values.take(std::slice::from_ref(token)).is_some() => {}
-            _ => self.unknown.push(token.text.clone()),
-        }
-    }
-
-    fn action(&self, planned: Planned) -> Option<ChangeAction> {
-        match planned {
-            Planned::Scale => self
-                .count
-                .map(|replicas| ChangeAction::Scale(Scale { replicas })),
-            Planned::Restart => Some(ChangeAction::Restart(Restart {})),
-            Planned::RollBack => Some(ChangeAction::RollBack(RollBack {
-                revision: self.revision,
-            })),
-            Planned::SetImage => self.image.clone().map(|image| {
-                ChangeAction::SetImage(SetImage {
-                    container: None,
-                    image,
-                })
-            }),
-            Planned::Delete => Some(ChangeAction::Delete(Delete {})),
-            Planned::SetEnv => self.values.env(),
-            Planned::SetResources => self.values.resources(),
-            Planned::Select => self.values.selector(),
-            Planned::Autoscale | Planned::MakePod => None,
-        }
-    }
-
-    fn making(&self, planned: Planned) -> Option<Making> {
-        match (planned, &self.names[..]) {
-            (Planned::Autoscale, _) => self.values.autoscaler(),
-            (Planned::MakePod, [name]) => self.values.pod(&name.text),
-            _ => None,
-        }
-    }
-}
-
-/// Whether a value follows: `to 3`, but not `add A=1 to api`.
-fn has_value(word: &str, planned: Option<Planned>) -> bool {
-    matches!(word, "to" | "by" | "=") && !matches!(planned, Some(Planned::SetEnv))
-}
-
-/// Whether the verb has values of other forms than `to 3`.
-fn takes_values(planned: Option<Planned>) -> bool {
-    use Planned::{Autoscale, MakePod, Select, SetEnv, SetResources};
-    matches!(
-        planned,
-        Some(Autoscale | MakePod | Select | SetEnv | SetResources)
-    )
-}
-
-/// How many of the first words name a namespace, and its name.
-fn place(words: &[QuestionWord]) -> Option<(usize, String)> {
-    let (count, slots) = PLACES.iter().find_map(|pattern| fit(pattern, words))?;
-    match slots.into_iter().next() {
-        Some(Slot::Word(name)) => Some((count, name)),
-        _ => None,
-    }
-}
-
-/// Words that say nothing of what is changed, or to what.
-fn is_filler(word: &str, planned: Option<Planned>) -> bool {
-    let of_verb: &[&str] = match planned {
-        Some(Planned::Scale) => &["replicas", "replica", "instances", "pods"],
-        Some(Planned::SetImage) => &["version"],
-        Some(Planned::SetEnv) => &["in", "on", "to"],
-        Some(Planned::SetResources) => &["in", "on"],
-        Some(Planned::Select) => &["traffic"],
-        Some(Planned::MakePod) => &["with", "using", "from", "a", "new"],
-        Some(Planned::Autoscale) => &["with"],
-        _ => &[],
-    };
-    let fillers = [
-        "the", "of", "for", "and", "please", "called", "named", "my", "our", "its",
-    ];
-    fillers.contains(&word) || of_verb.contains(&word)
-}
-
 #[cfg(test)]
 mod tests {
+    use super::super::kind::AskedKind;
     use super::*;
+    use crate::change::plan::{Delete, ReplicaCount, RollBack, Scale, SetImage};
 
     fn names(text: &str) -> Vec<String> {
         ChangeRequest::of(text)
@@ -376,6 +209,70 @@ mod tests {
 
     fn action(text: &str) -> Option<ChangeAction> {
         ChangeRequest::of(text).unwrap().action
+    }
+
+    #[test]
+    fn what_a_plan_would_leave_out_or_turn_round_is_refused() {
+        for text in [
+            "delete the pods of deployment web",
+            "delete the service of deployment web",
+            "remove the claims of statefulset vault",
+            "delete deploy/web pods",
+            "delete web deployment and service",
+            "increase the memory limit of web by 128Mi",
+            "scale up web by 50%",
+            "scale down web by x2",
+            "scale web to -1",
+            "set A=1 on web and B=2 on api",
+            "set memory limit of web to 1Gi and cpu limit of api to 1",
+            "point service a to app=x and service b to tier=y",
+            "set the memory limit and the memory request of web to 128Mi",
+            "set replicas=3 on web",
+            "set image=redis:8 on web",
+            "add team=a to web",
+        ] {
+            let request = ChangeRequest::of(text).unwrap();
+            let is_refused = !request.unknown.is_empty() || request.action.is_none();
+            assert!(is_refused, "{text}: {request:?}");
+        }
+        assert_eq!(names("set LOG=debug on web in shop"), ["web", "in", "shop"]);
+    }
+
+    #[test]
+    fn a_kind_is_for_the_names_behind_it_and_its_plural_for_those_before_it() {
+        use AskedKind::{Deployment, Namespace, Service};
+        for (text, expected) in [
+            (
+                "delete deployments web and api",
+                vec![Deployment, Deployment],
+            ),
+            (
+                "delete web and api deployments",
+                vec![Deployment, Deployment],
+            ),
+            (
+                "delete deployment web and api service",
+                vec![Deployment, Service],
+            ),
+            (
+                "delete deployment web and service api",
+                vec![Deployment, Service],
+            ),
+            ("delete svc/web and deploy/api", vec![Service, Deployment]),
+            ("delete namespace staging", vec![Namespace]),
+        ] {
+            let request = ChangeRequest::of(text).unwrap();
+            assert!(request.unknown.is_empty(), "{text}: {:?}", request.unknown);
+            let kinds: Vec<_> = request.names.iter().filter_map(|name| name.kind).collect();
+            assert_eq!(kinds, expected, "{text}");
+        }
+        let placed = ChangeRequest::of("scale in namespace batch web by 2").unwrap();
+        assert_eq!(placed.namespace.as_deref(), Some("batch"));
+        let more = ReplicaCount::More(2);
+        assert_eq!(
+            placed.action,
+            Some(ChangeAction::Scale(Scale { replicas: more }))
+        );
     }
 
     #[test]

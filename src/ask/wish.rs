@@ -63,6 +63,10 @@ impl WishValues {
             "[the] [a] memory|ram|cpu limit|limits|request|requests [of]",
             words,
         ) {
+            // Of two resources with one amount, none is meant alone.
+            if self.next.is_some() {
+                return None;
+            }
             let has = |known: &[&str]| {
                 let mut taken = words[..count].iter();
                 taken.any(|word| known.contains(&word.lower.as_str()))
@@ -119,6 +123,12 @@ impl WishValues {
         };
         self.next = None;
         all.insert(next.unit.to_owned(), text.to_owned()).is_none()
+    }
+
+    /// The keys of pairs without a capital letter, as variables seldom are and labels are.
+    pub(super) fn small_keys(&self) -> Vec<String> {
+        let small = |key: &&String| !key.chars().any(char::is_uppercase);
+        self.pairs.keys().filter(small).cloned().collect()
     }
 
     /// Whether nothing but these was said.

@@ -198,7 +198,7 @@ fn variable(name: &str, value: &str) -> String {
     if is_secret_name(name) || has_password(&json!(value)) {
         // Kubernetes takes names here that a shell does not.
         let of_shell = name.replace(['-', '.'], "_");
-        return format!("{name}=\"${of_shell}\"");
+        return format!("{}\"${of_shell}\"", quote(format!("{name}=")));
     }
     quote(format!("{name}={value}"))
 }

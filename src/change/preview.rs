@@ -109,11 +109,17 @@ impl ChangePreview {
             let StepPreview {
                 verb,
                 object,
+                writes,
                 risk,
                 why,
+                notes,
                 ..
             } = step;
             lines.push(format!("{}: {risk}, {why}", object.deed(verb)));
+            lines.extend(writes.iter().map(|written| format!("  writes {written}")));
+            lines.extend(notes.iter().map(|note| format!("  note: {note}")));
+            let untried = step.untried.iter();
+            lines.extend(untried.map(|why| format!("  not tried: {why}")));
             lines.extend(
                 step.diff
                     .iter()

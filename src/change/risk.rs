@@ -163,6 +163,10 @@ fn patched(
             Disruptive,
             "Services, policies and controllers find pods by their labels",
         ),
+        ObjectKind::Namespace if touches("metadata.labels") => (
+            Disruptive,
+            "policies and webhooks find namespaces by their labels",
+        ),
         ObjectKind::Service | ObjectKind::Ingress => {
             (Disruptive, "traffic goes elsewhere, or stops")
         }

@@ -34,7 +34,7 @@ pub struct AskOptions {
     pub words: Vec<String>,
     /// Carry out the preview with this hash.
     pub approve: Option<String>,
-    /// Ask nothing up to the risk that devk.yaml allows.
+    /// Ask nothing up to the risk that the user leaves unasked.
     pub yes: bool,
     /// Models for what devk does not understand, in the order in which they are asked.
     pub models: Vec<String>,

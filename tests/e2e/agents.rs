@@ -122,6 +122,12 @@ fn an_agent_starts_looks_runs_and_stops_and_reads_no_secret() {
     let restarted = agent.well("restart", json!({"services": ["left"]}));
     assert_eq!(restarted["restarted"], json!(["deployment/pair-left"]));
     asks_and_changes(&project, &mut agent);
+    // The pods are others now.
+    let print = format!("echo shown {SECRET} >/proc/1/fd/1");
+    agent.well(
+        "run",
+        json!({"service": "left", "command": ["sh", "-c", print]}),
+    );
     puts_to_a_model(&project);
 
     let (is_error, asks) = agent.call("down", json!({"delete": true}));
@@ -267,11 +273,11 @@ fn recorded(project: &Project) {
         .map(|act| act["kind"].clone())
         .collect();
     assert_eq!(by_person, ["approve", "ask-model", "ask-model", "change"]);
-    acts.retain(own);
     assert!(
         !Value::from(acts.clone()).to_string().contains(SECRET),
         "{acts:?}"
     );
+    acts.retain(own);
     let kinds: Vec<_> = acts
         .iter()
         .map(|act| {
@@ -289,6 +295,7 @@ fn recorded(project: &Project) {
         "change refused",
         "change done",
         "change refused",
+        "sh done",
         "mcp-ask refused",
         "down done",
         "restart failed",

@@ -1,6 +1,9 @@
 //! A question that devk does not understand, put to the models that its user has named; what they make of it is shown as
 //! theirs, and recorded.
 
+use std::path::Path;
+use std::time::Duration;
+
 use sha2::Digest;
 
 use super::{AskOptions, Asking, shown};
@@ -21,6 +24,9 @@ use crate::paths::write_atomic;
 use crate::shell::quote;
 use crate::ui::event::{Reporter, Step};
 use crate::ui::{self, View};
+
+/// So long the plan of a model is kept.
+const PLAN_KEPT: Duration = Duration::from_secs(24 * 3600);
 
 /// The models of a command.
 pub(super) struct AskedModels {
@@ -277,6 +283,7 @@ async fn carry_out(
         .project(&asker.project.namespace)
         .join("plans");
     let file = folder.join(format!("{}.json", &name[..12]));
+    forget_old(&folder);
     write_atomic(&file, &document, 0o600)?;
     let again = format!("devk change {}", quote(&file));
     if !unnamed.is_empty() {
@@ -292,6 +299,20 @@ async fn carry_out(
         backend: Some(backend),
     };
     change::carry_out(context, &request).await
+}
+
+/// Plans of yesterday are nobody's any more.
+fn forget_old(folder: &Path) {
+    let is_old = |entry: &std::fs::DirEntry| {
+        let modified = entry.metadata().and_then(|meta| meta.modified());
+        let age = modified.ok().and_then(|modified| modified.elapsed().ok());
+        age.is_some_and(|age| age > PLAN_KEPT)
+    };
+    let entries = std::fs::read_dir(folder).into_iter().flatten().flatten();
+    for entry in entries.filter(is_old) {
+        // One that cannot be removed now is removed the next time.
+        let _ = std::fs::remove_file(entry.path());
+    }
 }
 
 fn undecided(plan: &ChangePlan, unnamed: &[ObjectName], backend: &str, again: &str) -> Error {

@@ -65,7 +65,9 @@ const MODEL: &[Key] = &[
     ),
     key(
         "url",
-        Optional("the address of the format's variable, or the usual one; with a key of its own the usual one"),
+        Optional(
+            "the address of the format's variable, or the usual one; with a key of its own the usual one",
+        ),
         Shape::Text(ValueFormat::Text),
         "https://llm.example.com/v1",
         "The address of the server; with a key it is https, or this machine.",
