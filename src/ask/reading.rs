@@ -46,6 +46,8 @@ impl Reading {
     pub(super) fn read(&mut self, rest: &[QuestionWord], planned: Option<Planned>) {
         let mut at = 0;
         let mut said: Option<SaidKind> = None;
+        // The word before is a name: a kind behind it is that name's.
+        let mut is_behind_name = false;
         while at < rest.len() {
             let here = &rest[at..];
             let word = here[0].lower.as_str();
@@ -72,7 +74,8 @@ impl Reading {
             {
                 at += 1;
             } else if let Some(asked) = AskedKind::called(word).filter(|_| !here[0].is_quoted) {
-                if !self.of_names(asked, word, said.as_ref()) {
+                let is_given = is_behind_name && self.of_names(asked, word, said.as_ref());
+                if !is_given {
                     // `delete the pods of deployment web` is not about the Deployment alone.
                     self.unused(said.as_ref());
                     said = Some(SaidKind {
@@ -85,7 +88,10 @@ impl Reading {
             } else {
                 self.name(&here[0], said.as_mut());
                 at += 1;
+                is_behind_name = true;
+                continue;
             }
+            is_behind_name = false;
         }
         self.unused(said.as_ref());
         self.scattered();

@@ -226,7 +226,6 @@ mod tests {
             "set A=1 on web and B=2 on api",
             "set memory limit of web to 1Gi and cpu limit of api to 1",
             "point service a to app=x and service b to tier=y",
-            "set the memory limit and the memory request of web to 128Mi",
             "set replicas=3 on web",
             "set image=redis:8 on web",
             "add team=a to web",
@@ -235,7 +234,10 @@ mod tests {
             let is_refused = !request.unknown.is_empty() || request.action.is_none();
             assert!(is_refused, "{text}: {request:?}");
         }
+        // Words that are no names are found out when objects are looked for.
         assert_eq!(names("set LOG=debug on web in shop"), ["web", "in", "shop"]);
+        let both = "set the memory limit and the memory request of web to 128Mi";
+        assert_eq!(names(both), ["memory", "request", "web"]);
     }
 
     #[test]

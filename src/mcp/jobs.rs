@@ -9,6 +9,7 @@ use std::collections::HashMap;
 use std::path::PathBuf;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
+use std::time::{Duration, Instant};
 
 use serde_json::Value;
 use tokio::sync::{Semaphore, watch};
@@ -18,6 +19,8 @@ use crate::audit::{AuditOrigin, ORIGIN};
 use crate::error::{Result, internal};
 use crate::process::Cmd;
 
+/// So long the end of a run waits for the call that left it.
+const UNREAD: Duration = Duration::from_secs(300);
 /// So many commands run at once; further ones wait for their turn.
 const MAX_RUNS: usize = 8;
 /// Of what a command prints so much is kept.
@@ -41,6 +44,7 @@ pub(super) struct RunProgress {
     /// What it does.
     pub message: String,
     pub ended: Option<Arc<Result<RunEnd>>>,
+    ended_at: Option<Instant>,
 }
 
 /// What a command has printed, and how it ended.
@@ -66,7 +70,7 @@ pub(super) struct Job {
     pub seen: watch::Receiver<RunProgress>,
     waiting: AtomicUsize,
     stop: CancellationToken,
-    /// What must not be done twice is not begun again before a call has read how it ended.
+    /// A call left before the end, and none has read it: the same call reads it, and begins nothing.
     is_unread: AtomicBool,
 }
 
@@ -95,7 +99,7 @@ impl Jobs {
             seen,
             waiting: AtomicUsize::new(1),
             stop: stop.clone(),
-            is_unread: AtomicBool::new(command.input.is_some()),
+            is_unread: AtomicBool::default(),
         });
         let (program, turns) = (self.program.clone(), self.turns.clone());
         tokio::spawn(async move {
@@ -108,7 +112,10 @@ impl Jobs {
                 // The command ends with the future that waits for it.
                 () = stop.cancelled() => None,
             };
-            sender.send_modify(|seen| seen.ended = ended);
+            sender.send_modify(|seen| {
+                seen.ended_at = ended.is_some().then(Instant::now);
+                seen.ended = ended;
+            });
         });
         job
     }
@@ -116,7 +123,7 @@ impl Jobs {
     /// Whether a run of this command is on that a call would join.
     pub(super) fn has(&self, command: &JobCommand) -> bool {
         let shared = self.shared.lock();
-        shared.is_ok_and(|shared| shared.get(command).is_some_and(|job| !job.has_ended()))
+        shared.is_ok_and(|shared| shared.get(command).is_some_and(|job| job.is_joined()))
     }
 
     /// The run of this command that is on, or a new one.
@@ -124,7 +131,7 @@ impl Jobs {
         let Ok(mut shared) = self.shared.lock() else {
             return self.start(command, origin);
         };
-        shared.retain(|_, job| !job.has_ended() || job.is_unread.load(Ordering::SeqCst));
+        shared.retain(|_, job| job.is_joined());
         if let Some(job) = shared.get(&command) {
             job.waiting.fetch_add(1, Ordering::SeqCst);
             return job.clone();
@@ -136,6 +143,13 @@ impl Jobs {
 }
 
 impl Job {
+    /// The same call joins it: it runs, or somebody still waits for how it has just ended.
+    fn is_joined(&self) -> bool {
+        let ended = self.seen.borrow().ended_at;
+        let is_recent = ended.is_some_and(|ended| ended.elapsed() < UNREAD);
+        !self.has_ended() || self.is_unread.load(Ordering::SeqCst) && is_recent
+    }
+
     fn has_ended(&self) -> bool {
         // A run that was stopped sends nothing more.
         self.seen.borrow().ended.is_some()
@@ -150,6 +164,7 @@ impl Job {
 
     /// One call waits no longer, and the work goes on.
     pub(super) fn leave(&self) {
+        self.is_unread.store(true, Ordering::SeqCst);
         self.waiting.fetch_sub(1, Ordering::SeqCst);
     }
 
@@ -209,8 +224,6 @@ fn event(line: &str) -> Option<(String, String, String)> {
 
 #[cfg(test)]
 mod tests {
-    use std::time::{Duration, Instant};
-
     use super::*;
     use crate::audit::AuditChannel;
 
