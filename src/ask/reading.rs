@@ -70,7 +70,7 @@ impl Reading {
             } else if !here[0].is_quoted
                 && is_filler(word, planned)
                 // `on web in shop`: that is no further object.
-                && !(word == "in" && !self.names.is_empty())
+                && (word != "in" || self.names.is_empty())
             {
                 at += 1;
             } else if let Some(asked) = AskedKind::called(word).filter(|_| !here[0].is_quoted) {
