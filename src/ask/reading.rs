@@ -19,7 +19,7 @@ const PLACES: &[&str] = &[
 
 /// The words behind the verb.
 #[derive(Debug, Default)]
-pub(super) struct Reading {
+pub(super) struct RequestReading {
     /// `scale down by 2`.
     pub(super) is_down: bool,
     pub(super) names: Vec<NameAsked>,
@@ -42,7 +42,7 @@ struct SaidKind {
     is_used: bool,
 }
 
-impl Reading {
+impl RequestReading {
     pub(super) fn read(&mut self, rest: &[QuestionWord], planned: Option<Planned>) {
         let mut at = 0;
         let mut said: Option<SaidKind> = None;

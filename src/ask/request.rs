@@ -6,7 +6,7 @@
 use super::lexicon::{Meaning, meaning};
 use super::pattern::fit;
 use super::question::NameAsked;
-use super::reading::Reading;
+use super::reading::RequestReading;
 use super::tokens::{QuestionWord, tokens};
 use super::wish::Making;
 use crate::change::plan::ChangeAction;
@@ -156,7 +156,7 @@ impl ChangeRequest {
     fn read(verb: &[QuestionWord], rest: &[QuestionWord], planned: Option<Planned>) -> Self {
         let verb: Vec<_> = verb.iter().map(|token| token.lower.clone()).collect();
         let is_down = verb.iter().any(|word| word == "down" || word == "in");
-        let mut reading = Reading::default();
+        let mut reading = RequestReading::default();
         reading.is_down = is_down;
         reading.read(rest, planned);
         // `set replicas=3 on web` means no variable.

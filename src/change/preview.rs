@@ -117,14 +117,10 @@ impl ChangePreview {
             } = step;
             lines.push(format!("{}: {risk}, {why}", object.deed(verb)));
             lines.extend(writes.iter().map(|written| format!("  writes {written}")));
-            lines.extend(notes.iter().map(|note| format!("  note: {note}")));
-            let untried = step.untried.iter();
-            lines.extend(untried.map(|why| format!("  not tried: {why}")));
-            lines.extend(
-                step.diff
-                    .iter()
-                    .map(|change| format!("  {}", change.line())),
-            );
+            let notes = notes.iter().chain(&step.untried);
+            lines.extend(notes.map(|note| format!("  note: {note}")));
+            let diff = step.diff.iter();
+            lines.extend(diff.map(|change| format!("  {}", change.line())));
             let undo = step.undo.as_deref().unwrap_or("nothing takes it back");
             lines.push(format!("  undo: {undo}"));
         }
