@@ -121,10 +121,8 @@ impl ChangePreview {
             lines.extend(notes.map(|note| format!("  note: {note}")));
             let diff = step.diff.iter();
             lines.extend(diff.map(|change| format!("  {}", change.line())));
-            lines.push(format!(
-                "  undo: {}",
-                step.undo.as_deref().unwrap_or("nothing does")
-            ));
+            let undo = step.undo.as_deref().unwrap_or("nothing takes it back");
+            lines.push(format!("  undo: {undo}"));
         }
         lines
     }
