@@ -117,8 +117,7 @@ impl ChangePreview {
             } = step;
             lines.push(format!("{}: {risk}, {why}", object.deed(verb)));
             lines.extend(writes.iter().map(|written| format!("  writes {written}")));
-            let notes = notes.iter().chain(&step.untried);
-            lines.extend(notes.map(|note| format!("  note: {note}")));
+            lines.extend(notes.iter().map(|note| format!("  note: {note}")));
             let diff = step.diff.iter();
             lines.extend(diff.map(|change| format!("  {}", change.line())));
             let undo = step.undo.as_deref().unwrap_or("nothing takes it back");
