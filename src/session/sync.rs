@@ -349,7 +349,11 @@ fn usage(reference: &str, releases: &[PreparedRelease]) -> Usage {
 
 #[cfg(test)]
 mod tests {
+    use std::net::TcpListener;
     use std::path::Path;
+    use std::sync::OnceLock;
+
+    use bollard::API_DEFAULT_VERSION;
 
     use super::*;
     use crate::config::{ImageConfig, Sync, SyncRule};
@@ -420,8 +424,15 @@ mod tests {
         timeout(Duration::from_secs(5), noted).await.unwrap();
     }
 
+    /// Follows an image whose Engine takes connections and never answers, so that no rule is ever checked: what is saved is
+    /// taken down, and waits.
     async fn follow(syncing: &mut Syncing, built: BuiltImage) -> Result<()> {
-        let docker = Docker::connect_with_http_defaults().unwrap();
+        static ENGINE: OnceLock<TcpListener> = OnceLock::new();
+        let engine = ENGINE.get_or_init(|| TcpListener::bind("127.0.0.1:0").unwrap());
+        let host = format!("tcp://{}", engine.local_addr().unwrap());
+        let docker = Docker::connect_with_http(&host, 60, API_DEFAULT_VERSION).unwrap();
+        // Nothing of an earlier session is removed first.
+        syncing.watched.insert("shop".to_owned());
         let mut followed = syncing.follow(&docker, "shop", &[built], &[]).await;
         followed.remove(0).1
     }
