@@ -280,6 +280,22 @@ pub fn remove_file(file: &Path) -> Result<()> {
     }
 }
 
+/// Removes the files and folders in `dir` that were not written for `kept`. What resists is forgotten
+/// another time.
+pub(crate) fn forget_old(dir: &Path, kept: Duration) {
+    for item in std::fs::read_dir(dir).into_iter().flatten().flatten() {
+        let Ok(meta) = item.metadata() else { continue };
+        let is_old = meta
+            .modified()
+            .is_ok_and(|time| time.elapsed().is_ok_and(|age| age > kept));
+        let _ = match is_old {
+            true if meta.is_dir() => std::fs::remove_dir_all(item.path()),
+            true => std::fs::remove_file(item.path()),
+            false => Ok(()),
+        };
+    }
+}
+
 /// Writes a file so that a crash leaves the old or the new content, never a part: write beside,
 /// fsync, rename, fsync the folder. `mode` applies on Unix (0o600 for secrets).
 ///
@@ -331,6 +347,18 @@ pub fn mode_of(file: &Path) -> u32 {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn only_what_is_old_is_forgotten() {
+        let dir = tempfile::tempdir().unwrap();
+        std::fs::write(dir.path().join("a.yaml"), "").unwrap();
+        std::fs::create_dir(dir.path().join("b")).unwrap();
+        forget_old(dir.path(), Duration::from_secs(60));
+        assert_eq!(std::fs::read_dir(dir.path()).unwrap().count(), 2);
+        std::thread::sleep(Duration::from_millis(20));
+        forget_old(dir.path(), Duration::from_millis(1));
+        assert_eq!(std::fs::read_dir(dir.path()).unwrap().count(), 0);
+    }
 
     #[test]
     fn a_disk_without_room_and_a_folder_that_cannot_be_written_are_told_apart() {

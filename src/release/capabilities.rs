@@ -22,7 +22,7 @@ use super::installed::unreachable;
 use super::manifest::Rendered;
 use crate::cluster::client::discovery;
 use crate::error::{Code, Error, Result};
-use crate::paths::write_atomic;
+use crate::paths::{forget_old, write_atomic};
 
 /// The file in a cluster's state folder: for rendering while the cluster is stopped.
 const FILE: &str = "capabilities.json";
@@ -176,7 +176,7 @@ pub async fn brought_by(chart: &Chart, helm: &Helm, cache: &Path) -> Result<BTre
     let text = serde_json::to_vec(&brought)
         .map_err(|e| Error::new(Code::StateIo, format!("cannot write definitions: {e}")))?;
     write_atomic(&file, &text, 0o600)?;
-    files::forget_old(&cache.join("crds"), MAX_UNUSED_AGE);
+    forget_old(&cache.join("crds"), MAX_UNUSED_AGE);
     Ok(brought)
 }
 

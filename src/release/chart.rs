@@ -20,7 +20,7 @@ use super::wrapper::{self, Wrapped};
 use super::yaml;
 use crate::config::{Origin, ReleaseConfig, ReleaseSource};
 use crate::error::{Code, Error, Errors, Result};
-use crate::paths::refused;
+use crate::paths::forget_old;
 pub use dependencies::share_dependencies;
 use dependencies::{complete, vendor};
 pub use local::folders;
@@ -80,7 +80,7 @@ impl Chart {
             files::touch(&home);
         } else {
             build(&charts, &ancestor, helm, cache, &home).await?;
-            files::forget_old(&cache.join("charts"), MAX_UNUSED_AGE);
+            forget_old(&cache.join("charts"), MAX_UNUSED_AGE);
         }
         let dir = mirrored(root, &ancestor, &home);
         let sources = sources(root, &charts, Path::new(""));
@@ -237,13 +237,7 @@ async fn build(
     cache: &Path,
     home: &Path,
 ) -> Result<()> {
-    let parent = home.parent().unwrap_or(home);
-    files::private_dir(parent)?;
-    let io = |e: std::io::Error| refused("write", home, &e);
-    let temp = tempfile::Builder::new()
-        .prefix(".new-")
-        .tempdir_in(parent)
-        .map_err(io)?;
+    let temp = files::begin(home)?;
     for local in charts {
         files::write(&local.entries, &mirrored(local, ancestor, temp.path()))?;
     }
@@ -260,11 +254,7 @@ async fn build(
             }
         }
     }
-    match std::fs::rename(temp.path(), home) {
-        // Another devk was faster, with the same content.
-        Err(_) if home.is_dir() => Ok(()),
-        other => other.map_err(io),
-    }
+    files::finish(&temp, home)
 }
 
 /// The folders keep their places relative to each other, so that helm finds `file://../common`.

@@ -1,9 +1,12 @@
 //! A folder read into memory, so that what is hashed is what is written.
 
 use std::path::{Path, PathBuf};
-use std::time::{Duration, SystemTime};
+use std::time::SystemTime;
+
+use tempfile::TempDir;
 
 use crate::error::{Code, Error, Result};
+use crate::paths::refused;
 
 /// One file of a folder.
 #[derive(Debug, Clone)]
@@ -58,19 +61,20 @@ pub(super) fn private_dir(dir: &Path) -> Result<()> {
     })
 }
 
-/// Removes the files and folders in `dir` that were not written for `kept`. What resists is forgotten
-/// another time.
-pub(super) fn forget_old(dir: &Path, kept: Duration) {
-    for item in std::fs::read_dir(dir).into_iter().flatten().flatten() {
-        let Ok(meta) = item.metadata() else { continue };
-        let is_old = meta
-            .modified()
-            .is_ok_and(|time| time.elapsed().is_ok_and(|age| age > kept));
-        let _ = match is_old {
-            true if meta.is_dir() => std::fs::remove_dir_all(item.path()),
-            true => std::fs::remove_file(item.path()),
-            false => Ok(()),
-        };
+/// A folder beside the one that it becomes with [`finish`].
+pub(super) fn begin(home: &Path) -> Result<TempDir> {
+    let all = home.parent().unwrap_or(home);
+    private_dir(all)?;
+    let temp = tempfile::Builder::new().prefix(".new-").tempdir_in(all);
+    temp.map_err(|e| refused("write", home, &e))
+}
+
+/// Gives a folder that is whole its name.
+pub(super) fn finish(temp: &TempDir, home: &Path) -> Result<()> {
+    match std::fs::rename(temp.path(), home) {
+        // Another devk was faster, with the same content.
+        Err(_) if home.is_dir() => Ok(()),
+        other => other.map_err(|e| refused("write", home, &e)),
     }
 }
 
@@ -149,18 +153,6 @@ mod tests {
                 PathBuf::from("templates/x.tpl")
             ]
         );
-    }
-
-    #[test]
-    fn only_what_is_old_is_forgotten() {
-        let dir = tempfile::tempdir().unwrap();
-        std::fs::write(dir.path().join("a.yaml"), "").unwrap();
-        std::fs::create_dir(dir.path().join("b")).unwrap();
-        forget_old(dir.path(), Duration::from_secs(60));
-        assert_eq!(std::fs::read_dir(dir.path()).unwrap().count(), 2);
-        std::thread::sleep(Duration::from_millis(20));
-        forget_old(dir.path(), Duration::from_millis(1));
-        assert_eq!(std::fs::read_dir(dir.path()).unwrap().count(), 0);
     }
 
     #[test]

@@ -21,7 +21,7 @@ use super::values::{self, ImageBlock, MappedImage, Resolve, ResolvedFile};
 use super::{whole_numbers, wrapper};
 use crate::config::{Origin, Project, ReleaseConfig};
 use crate::error::{Code, Error, Errors, Problems, Result};
-use crate::paths::{Paths, write_atomic};
+use crate::paths::{Paths, forget_old, write_atomic};
 
 /// Values hold secrets: those of other inputs are removed when no `up` can be about to install them.
 const MAX_VALUES_AGE: Duration = Duration::from_secs(24 * 3600);
@@ -282,7 +282,7 @@ fn write_values(
         sources.push(source.clone());
     }
     if let Some(all) = dir.parent() {
-        files::forget_old(all, MAX_VALUES_AGE);
+        forget_old(all, MAX_VALUES_AGE);
     }
     Ok((written, sources))
 }

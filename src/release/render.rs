@@ -13,7 +13,7 @@ use super::post_renderer::unreadable;
 use super::prepare::Prepared;
 use super::rewrite::ManifestChange;
 use crate::error::{Code, Error, Result};
-use crate::paths::{remove_dir, write_atomic};
+use crate::paths::{forget_old, remove_dir, write_atomic};
 
 /// Renderings hold secrets: those not used for this long are removed.
 const MAX_UNUSED_AGE: Duration = Duration::from_secs(7 * 24 * 3600);
@@ -94,7 +94,7 @@ pub async fn render(
         .flatten()
         .flatten()
     {
-        files::forget_old(&project.path(), MAX_UNUSED_AGE);
+        forget_old(&project.path(), MAX_UNUSED_AGE);
     }
     Ok(rendering)
 }

@@ -31,7 +31,7 @@ use super::rewrite::Rewrite;
 use crate::config::{ManifestPattern, Origin, ReleaseConfig};
 use crate::environment::Environment;
 use crate::error::{Code, Error, Errors, Problems, Result, internal};
-use crate::paths::refused;
+use crate::paths::{forget_old, refused};
 
 pub use self::kustomization::KustomizationInputs;
 
@@ -360,23 +360,15 @@ impl<'a> Cache<'a> {
 
     /// Writes the chart beside its place and renames it: what stands under its key is whole.
     fn keep(&self, key: &str, entries: &[FileEntry], wrapped: &Wrapped) -> Result<Chart> {
-        files::private_dir(&self.charts)?;
         let home = self.charts.join(key);
         let io = |e: std::io::Error| refused("write", &home, &e);
-        let temp = tempfile::Builder::new()
-            .prefix(".new-")
-            .tempdir_in(&self.charts)
-            .map_err(io)?;
+        let temp = files::begin(&home)?;
         files::write(entries, &temp.path().join(self.release))?;
         let record = serde_json::to_vec_pretty(wrapped)
             .map_err(|e| Error::new(Code::StateIo, format!("cannot write `{RECORD}`: {e}")))?;
         std::fs::write(temp.path().join(RECORD), record).map_err(io)?;
-        match std::fs::rename(temp.path(), &home) {
-            // Another devk was faster, with the same content.
-            Err(_) if home.is_dir() => {}
-            other => other.map_err(io)?,
-        }
-        files::forget_old(&self.charts, super::chart::MAX_UNUSED_AGE);
+        files::finish(&temp, &home)?;
+        forget_old(&self.charts, super::chart::MAX_UNUSED_AGE);
         Ok(self.chart(&home, wrapped.clone()))
     }
 }

@@ -13,8 +13,8 @@ use std::time::{Duration, Instant};
 
 use jiff::Timestamp;
 use tokio::sync::mpsc::UnboundedReceiver;
-use tokio::task::JoinSet;
 use tokio::time::timeout;
+use tokio_util::task::AbortOnDropHandle;
 
 use crate::check::{self, ChartGatherer, ChartHistory, ChartReport, Judgement};
 use crate::commands::Context;
@@ -102,14 +102,14 @@ impl InstalledReleases {
             return;
         }
         // It goes with this future.
-        let mut work = JoinSet::new();
         let (paths, project) = (context.paths.clone(), project.clone());
         let environment = environment.clone();
-        work.spawn(async move { lines(&names, &project, &paths, &environment).await });
-        while let Some(lines) = work.join_next().await {
-            if context.format == Format::Table {
-                lines.into_iter().flatten().for_each(|line| ui::err(&line));
-            }
+        let work = async move { lines(&names, &project, &paths, &environment).await };
+        let work = AbortOnDropHandle::new(tokio::spawn(work));
+        if let Ok(lines) = work.await
+            && context.format == Format::Table
+        {
+            lines.iter().for_each(|line| ui::err(line));
         }
     }
 }

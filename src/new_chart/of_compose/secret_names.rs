@@ -1,22 +1,16 @@
 //! What a secret looks like: the names of variables, and passwords within addresses.
 
-/// Parts of names of secrets.
-const WORDS: [&str; 12] = [
-    "APIKEY",
+/// Parts of names of secrets that are whole words: the shorter ones end other words, too.
+const WORDS: [&str; 6] = [
     "CREDENTIAL",
     "CREDENTIALS",
     "PASS",
-    "PASSPHRASE",
-    "PASSWD",
-    "PASSWORD",
     "PWD",
     "SALT",
-    "SECRET",
     "SECRETS",
-    "TOKEN",
 ];
 
-/// The same at the end of a word that has no dash within: `PGPASSWORD`. The shorter ones end other words, too.
+/// Parts that are a word, or the end of one that has no dash within: `PGPASSWORD`.
 const ENDS: [&str; 6] = [
     "APIKEY",
     "PASSPHRASE",

@@ -9,7 +9,7 @@ use std::path::Path;
 use super::local::{Local, archive_version};
 use super::{MAX_UNUSED_AGE, files};
 use crate::error::{Code, Error, Result};
-use crate::paths::refused;
+use crate::paths::{forget_old, refused};
 use crate::release::hasher::PartsHasher;
 use crate::release::helm::Helm;
 use crate::shell::quote;
@@ -44,7 +44,7 @@ pub(super) async fn complete(local: &Local, copy: &Path, helm: &Helm, cache: &Pa
         .await
         .map_err(|e| dependency_error(e, local))?;
     keep(&charts, &kept)?;
-    files::forget_old(&all, MAX_UNUSED_AGE);
+    forget_old(&all, MAX_UNUSED_AGE);
     Ok(())
 }
 
@@ -75,19 +75,11 @@ fn key(local: &Local) -> String {
 
 /// Keeps what helm has made of `charts/`. It stands under its key once it is whole.
 fn keep(charts: &Path, kept: &Path) -> Result<()> {
-    let all = kept.parent().unwrap_or(kept);
-    files::private_dir(all)?;
-    let io = |e: std::io::Error| refused("write", kept, &e);
-    let temp = tempfile::Builder::new().prefix(".new-").tempdir_in(all);
-    let temp = temp.map_err(io)?;
+    let temp = files::begin(kept)?;
     if charts.is_dir() {
         files::write(&files::read(charts)?, temp.path())?;
     }
-    match std::fs::rename(temp.path(), kept) {
-        // Another devk was faster, with the same content.
-        Err(_) if kept.is_dir() => Ok(()),
-        other => other.map_err(io),
-    }
+    files::finish(&temp, kept)
 }
 
 fn replace(kept: &Path, charts: &Path) -> Result<()> {

@@ -5,11 +5,12 @@
 //! which files they name: there the whole folder counts, and a change of any file in it is a new rendering.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::path::{Component, Path, PathBuf};
+use std::path::{Path, PathBuf};
 
 use serde_json::Value;
 
 use crate::config::KUSTOMIZATION_FILES;
+use crate::release::chart::normalize;
 use crate::release::yaml;
 
 /// Fields that name files of objects, or folders with a kustomization.
@@ -63,7 +64,7 @@ pub struct KustomizationInputs {
 impl KustomizationInputs {
     pub fn of(folder: &Path) -> Self {
         let mut found = Self::default();
-        found.visit(&normal(folder), &mut BTreeSet::new());
+        found.visit(&normalize(folder), &mut BTreeSet::new());
         found
     }
 
@@ -108,7 +109,7 @@ impl KustomizationInputs {
     }
 
     fn resource(&mut self, folder: &Path, text: &str, visited: &mut BTreeSet<PathBuf>) {
-        let path = normal(&folder.join(text));
+        let path = normalize(&folder.join(text));
         if path.is_dir() {
             return self.visit(&path, visited);
         }
@@ -122,7 +123,7 @@ impl KustomizationInputs {
 
     fn file(&mut self, folder: &Path, text: &str) {
         if !text.contains('\n') {
-            self.add(normal(&folder.join(text)));
+            self.add(normalize(&folder.join(text)));
         }
     }
 
@@ -148,18 +149,6 @@ impl KustomizationInputs {
 fn texts<'a>(items: &[&'a Value]) -> impl Iterator<Item = &'a str> {
     let texts: Vec<_> = items.iter().filter_map(|item| item.as_str()).collect();
     texts.into_iter()
-}
-
-/// Without `.` and `..`, by the text alone.
-fn normal(path: &Path) -> PathBuf {
-    path.components().fold(PathBuf::new(), |mut clean, part| {
-        match part {
-            Component::CurDir => {}
-            Component::ParentDir => drop(clean.pop()),
-            part => clean.push(part),
-        }
-        clean
-    })
 }
 
 #[cfg(test)]
