@@ -5,6 +5,7 @@ use std::path::{Path, PathBuf};
 use serde_json::Value;
 
 use super::facts::{RenderingUse, is_values_file};
+use crate::release::chart::normalize;
 use crate::release::lined::LinedYaml;
 use crate::release::values::{get_path, set_path};
 use crate::release::variant::ChartFile;
@@ -27,6 +28,8 @@ pub(super) struct ValueSet {
 
 /// The values files beside values.yaml, but those that are `used` already.
 pub(super) fn files(folder: &Path, files: &[ChartFile], used: &[PathBuf]) -> Vec<ValueSet> {
+    // As devk.yaml names them: `../chart/values-prod.yaml`.
+    let used: Vec<_> = used.iter().map(|file| normalize(file)).collect();
     let others = files.iter().filter(|file| {
         is_values_file(&file.path)
             && file.path != Path::new("values.yaml")

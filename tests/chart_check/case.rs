@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
+use std::process::Command;
 
 use devk::check::{
     ChartFacts, ChartGatherer, ChartReport, CheckRendering, CheckedChart, InstalledObject,
@@ -20,6 +21,16 @@ pub(crate) fn folder(chart: &str) -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR"))
         .join("tests/chart_check")
         .join(chart)
+}
+
+/// devk in a folder, with a home of its own.
+pub(crate) fn devk(folder: &Path, home: &Path) -> Command {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_devk"));
+    command.current_dir(folder);
+    for name in ["STATE", "CACHE", "DATA"] {
+        command.env(format!("XDG_{name}_HOME"), home.join(name));
+    }
+    command
 }
 
 /// The facts of a chart of this folder, by the real helm.

@@ -1,9 +1,9 @@
 //! The commands that write: what they refuse, what they show without writing, and what they write.
 
 use std::path::Path;
-use std::process::{Command, Output};
+use std::process::Output;
 
-use super::case::folder;
+use super::case::{devk, folder};
 
 /// A copy of the skeleton, with a home of its own.
 struct Shop(tempfile::TempDir);
@@ -26,12 +26,12 @@ impl Shop {
     }
 
     fn devk(&self, args: &[&str]) -> Output {
-        let home = |name: &str| self.0.path().join("home").join(name);
-        let mut command = Command::new(env!("CARGO_BIN_EXE_devk"));
-        command.current_dir(self.0.path()).arg("chart").args(args);
-        for name in ["STATE", "CACHE", "DATA"] {
-            command.env(format!("XDG_{name}_HOME"), home(name));
-        }
+        self.devk_in(self.0.path(), args)
+    }
+
+    fn devk_in(&self, folder: &Path, args: &[&str]) -> Output {
+        let mut command = devk(folder, &self.0.path().join("home"));
+        command.arg("chart").args(args);
         command.stdin(std::process::Stdio::null()).output().unwrap()
     }
 
@@ -61,6 +61,30 @@ fn says(output: &Output, words: &str) {
 
 fn code(output: &Output) -> i32 {
     output.status.code().unwrap()
+}
+
+#[test]
+fn a_chart_above_devk_yaml_is_the_release_that_has_it_whatever_it_is_called() {
+    let shop = Shop::new();
+    let stack = shop.0.path().join("stack");
+    std::fs::create_dir(&stack).unwrap();
+    shop.write("shop/values-prod.yaml", "replicas: 3\n");
+    let release = "{name: front, chart: ../shop, values: [../shop/values-prod.yaml]}";
+    shop.write(
+        "stack/devk.yaml",
+        &format!("name: stack\nreleases:\n  - {release}\n"),
+    );
+    let check = |chart: &str| {
+        let output = shop.devk_in(&stack, &["check", chart, "--format", "json"]);
+        serde_json::from_slice::<serde_json::Value>(&output.stdout)
+            .unwrap_or_else(|e| panic!("{e}: {}", text(&output)))
+    };
+    let by_name = check("front");
+    assert_eq!(by_name["charts"][0]["release"], "front", "{by_name:#}");
+    assert_eq!(check("../shop")["charts"], by_name["charts"]);
+    // That file is what the release is judged by, and no further set of values.
+    let sets = by_name["charts"][0]["renderings"].to_string();
+    assert!(!sets.contains("values-prod.yaml"), "{sets}");
 }
 
 #[test]

@@ -1,9 +1,10 @@
 //! What devk itself brings is ready for production: the charts of the built-in stacks, and those that `devk chart new` writes.
 
 use std::path::Path;
-use std::process::Command;
 
 use serde_json::Value;
+
+use super::case::devk;
 
 /// What a chart of devk's own is worth at least.
 const READY: u64 = 95;
@@ -19,15 +20,6 @@ fn score(folder: &Path, args: &[&str], home: &Path) -> (u64, Value) {
         .unwrap_or_else(|e| panic!("{e}: {}", String::from_utf8_lossy(&output.stderr)));
     let chart = &report["charts"][0];
     (chart["score"].as_u64().unwrap(), chart["findings"].clone())
-}
-
-fn devk(folder: &Path, home: &Path) -> Command {
-    let mut command = Command::new(env!("CARGO_BIN_EXE_devk"));
-    command.current_dir(folder);
-    for name in ["STATE", "CACHE", "DATA"] {
-        command.env(format!("XDG_{name}_HOME"), home.join(name));
-    }
-    command
 }
 
 #[test]

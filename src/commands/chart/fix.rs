@@ -5,7 +5,7 @@ use std::path::Path;
 use console::style;
 use serde_json::{Value, json};
 
-use super::{ChartFormat, FixOptions, history, placed};
+use super::{ChartFormat, FixOptions, history, placed, write_all};
 use crate::check::{
     self, ChangedText, ChartFix, ChartFixer, ChartGatherer, CheckedChart, FixFigures, FixedChart,
     FrozenFiles, Judgement,
@@ -58,10 +58,7 @@ pub(super) async fn run(
             .iter()
             .flat_map(|(_, fix)| fix.files.clone())
             .collect();
-        check::write_all(&files)?;
-        for change in &files {
-            context.changes.wrote(&change.file);
-        }
+        write_all(context, &files)?;
         let fixed = fixes
             .iter()
             .flat_map(|(charts, fix)| charts.iter().zip(&fix.charts));

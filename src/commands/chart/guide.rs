@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use serde_json::{Value, json};
 
 use super::constraint_file::ConstraintFile;
-use super::{ChartFormat, chosen, constraints, fix, looking, optional_project};
+use super::{ChartFormat, chosen, constraints, fix, looking, optional_project, write_all};
 use crate::check::{
     self, AnswerForm, ChangedText, ChartFixer, ChartGatherer, CheckedChart, FixFigures,
     GuideEffect, GuideQuestion, Judgement, QuestionKind, answered, open_questions, understood,
@@ -265,10 +265,7 @@ fn write(
     let is_written =
         !shown.changes.is_empty() && !options.dry_run && (!is_asked || ui::confirmed("write this"));
     if is_written {
-        check::write_all(shown.changes)?;
-        for change in shown.changes {
-            context.changes.wrote(&change.file);
-        }
+        write_all(context, shown.changes)?;
     }
     let mut said = String::new();
     for id in shown.skipped {

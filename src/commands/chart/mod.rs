@@ -19,7 +19,9 @@ use serde_json::json;
 use tempfile::TempDir;
 
 use super::Context;
-use crate::check::{self, ChartGatherer, ChartHistory, CheckBaseline, CheckedChart, Judgement};
+use crate::check::{
+    self, ChangedText, ChartGatherer, ChartHistory, CheckBaseline, CheckedChart, Judgement,
+};
 use crate::config::{self, CheckConfig, Origin, Project};
 use crate::environment::Environment;
 use crate::error::{Code, Error, Errors, Exit, Result};
@@ -184,7 +186,8 @@ fn chosen<'a>(
         let by_name = releases.iter().find(|release| release.name == *name);
         let by_folder = || {
             let mut releases = releases.iter();
-            releases.find(|release| release.source.chart() == Some(&path))
+            let is_there = |chart: &Path| normalize(chart) == path;
+            releases.find(|release| release.source.chart().is_some_and(is_there))
         };
         let found = by_name.or_else(by_folder);
         found.map_or_else(|| folder(context, name, &names), |release| Ok(of(release)))
@@ -197,6 +200,15 @@ fn all<'a>(
     let (found, failed): (Vec<_>, Vec<_>) = charts.partition(Result::is_ok);
     let errors = failed.into_iter().filter_map(Result::err).collect();
     Errors::unless_empty(errors, found.into_iter().flatten().collect())
+}
+
+/// Writes files, and records which.
+fn write_all(context: &Context, changes: &[ChangedText]) -> Result<()> {
+    check::write_all(changes)?;
+    changes
+        .iter()
+        .for_each(|change| context.changes.wrote(&change.file));
+    Ok(())
 }
 
 /// The absolute path of a folder, without `.`, `..` and a slash at its end.

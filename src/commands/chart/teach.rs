@@ -6,7 +6,7 @@ use console::style;
 use serde_json::json;
 
 use super::constraint_file::ConstraintFile;
-use super::{ChartFormat, chosen, constraints, fix, looking, optional_project, placed};
+use super::{ChartFormat, chosen, constraints, fix, looking, optional_project, placed, write_all};
 use crate::check::{
     self, ChartFinding, ChartGatherer, ChartReport, Judgement, TEACH_FORMS, understood,
 };
@@ -75,8 +75,7 @@ pub async fn teach(
         .map(|change| fix::one_diff(change, &context.source.dir))
         .unwrap_or_default();
     if let (Some(change), false) = (&changed, options.dry_run) {
-        check::write_all(std::slice::from_ref(change))?;
-        context.changes.wrote(&change.file);
+        write_all(context, std::slice::from_ref(change))?;
     }
     let written = changed.is_some() && !options.dry_run;
     ui::even_unread(match format {
