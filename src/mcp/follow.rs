@@ -82,7 +82,7 @@ async fn until(
     loop {
         let now = seen.borrow_and_update().clone();
         if let Some(ended) = now.ended {
-            job.leave();
+            job.read();
             return Followed::Ended(ended);
         }
         progress.tell(&now).await;

@@ -158,8 +158,9 @@ impl Job {
     }
 
     /// One call has read how it ended.
-    pub(super) fn is_read(&self) {
+    pub(super) fn read(&self) {
         self.is_unread.store(false, Ordering::SeqCst);
+        self.waiting.fetch_sub(1, Ordering::SeqCst);
     }
 
     /// One call waits no longer, and the work goes on.

@@ -135,13 +135,10 @@ impl McpServer {
         };
         let mask = self.mask().await?;
         match follow(&job, call.limit, context, &mask).await {
-            Followed::Ended(ended) => {
-                job.is_read();
-                Ok(match ended.as_ref() {
-                    Ok(ended) => ToolAnswer::of(tool.name, arguments, ended),
-                    Err(error) => ToolAnswer::error(error.clone()),
-                })
-            }
+            Followed::Ended(ended) => Ok(match ended.as_ref() {
+                Ok(ended) => ToolAnswer::of(tool.name, arguments, ended),
+                Err(error) => ToolAnswer::error(error.clone()),
+            }),
             Followed::Working(doing) => Ok(ToolAnswer::working(tool.name, &doing)),
             Followed::TimedOut(seconds) => Ok(ToolAnswer::timed_out(tool.name, seconds)),
             // Nobody waits for it.

@@ -97,6 +97,7 @@ const APPROVAL: Argument = argument(
     ArgumentKind::Name,
     "The id that a person has approved",
 );
+
 /// The tools, in the order in which a client sees them.
 pub(super) const TOOLS: [Definition; 12] = [
     Definition {
