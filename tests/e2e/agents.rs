@@ -10,7 +10,6 @@ use crate::scripted::{Scripted, ScriptedModel};
 use crate::support::eventually;
 use crate::support::machine::{CLUSTER, cluster};
 use crate::support::project::Project;
-use crate::support::terminal::OnTerminal;
 use crate::support::wire::get;
 
 const SOON: Duration = Duration::from_secs(20);
@@ -179,13 +178,7 @@ fn asks_and_changes(project: &Project, agent: &mut Agent) {
     ];
     assert_eq!(project.kubectl(&replicas), "1");
 
-    let mut command = project.bare();
-    command.args(["approve", id]);
-    let mut terminal = OnTerminal::start(&command);
-    terminal.wait_for("[y/N]");
-    terminal.type_keys("y\n");
-    let (screen, code) = terminal.ended();
-    assert_eq!(code, Some(0), "{screen}");
+    project.answered(&["approve", id], "[y/N]", "y\n");
     let done = agent.well("apply_plan", approved.clone());
     assert_eq!(done["state"], "done", "{done}");
     assert_eq!(project.kubectl(&replicas), "2");

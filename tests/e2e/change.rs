@@ -58,13 +58,7 @@ fn user(project: &Project, ask: &str) {
 
 /// A person approves a preview.
 fn by_a_person(project: &Project, preview: &Value) {
-    let mut command = project.bare();
-    command.args(["approve", hash(preview)]);
-    let mut terminal = OnTerminal::start(&command);
-    terminal.wait_for("[y/N]");
-    terminal.type_keys("y\n");
-    let (screen, code) = terminal.ended();
-    assert_eq!(code, Some(0), "{screen}");
+    let screen = project.answered(&["approve", hash(preview)], "[y/N]", "y\n");
     assert!(screen.contains("spec.replicas: 1 → 2"), "{screen}");
 }
 

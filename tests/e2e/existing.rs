@@ -8,7 +8,6 @@ use serde_json::{Value, json};
 
 use crate::support::machine::{CLUSTER, cluster, docker_list, images_of, nodes_of, run};
 use crate::support::project::Project;
-use crate::support::terminal::OnTerminal;
 use crate::support::wire::get;
 use crate::support::{eventually, tell};
 
@@ -209,12 +208,7 @@ fn changes_are_shown_and_done_only_where_the_user_says_so(project: &Project) {
         .unwrap();
     std::fs::create_dir_all(std::path::Path::new(file).parent().unwrap()).unwrap();
     std::fs::write(file, format!("{line}\n")).unwrap();
-    let mut command = project.bare();
-    let mut terminal = OnTerminal::start(command.args(["change", "plan.json"]));
-    terminal.wait_for("[y/N]");
-    terminal.type_keys("y\n");
-    let (screen, code) = terminal.ended();
-    assert_eq!(code, Some(0), "{screen}");
+    let screen = project.answered(&["change", "plan.json"], "[y/N]", "y\n");
     assert!(screen.contains("devk:brought:operator"), "{screen}");
     let bound = given_rights();
     assert!(

@@ -10,7 +10,6 @@ use super::ask;
 use crate::support::eventually;
 use crate::support::machine::{CLUSTER, cluster};
 use crate::support::project::Project;
-use crate::support::terminal::OnTerminal;
 
 const NAME: &str = "tasks";
 /// What is planted has become what it is to be.
@@ -232,22 +231,14 @@ fn change(project: &Project, words: &str) {
     let shown = project.devk(&["ask", words]).exits(4).document();
     let preview = &shown["preview"];
     let hash = preview["hash"].as_str().unwrap();
-    let mut command = project.bare();
-    command.args(["approve", hash]);
-    let mut terminal = OnTerminal::start(&command);
-    match preview["risk"].as_str() {
+    let (question, answer) = match preview["risk"].as_str() {
         Some("destructive") => {
             let name = preview["steps"][0]["object"]["name"].as_str().unwrap();
-            terminal.wait_for("to go on: ");
-            terminal.type_keys(&format!("{name}\n"));
+            ("to go on: ", name)
         }
-        _ => {
-            terminal.wait_for("[y/N]");
-            terminal.type_keys("y\n");
-        }
-    }
-    let (screen, code) = terminal.ended();
-    assert_eq!(code, Some(0), "{words}: {screen}");
+        _ => ("[y/N]", "y"),
+    };
+    project.answered(&["approve", hash], question, &format!("{answer}\n"));
     let done = project.devk(&["ask", words, "--approve", hash]).well();
     assert_eq!(done.document()["state"], "done", "{words}");
 }

@@ -9,6 +9,7 @@ use serde_json::Value;
 use super::copy::copy;
 use super::machine::{CLUSTER, machine};
 use super::run::{Ran, Running};
+use super::terminal::OnTerminal;
 
 /// A project; removed with all that devk made for it when it is dropped.
 pub(crate) struct Project {
@@ -146,6 +147,18 @@ impl Project {
         let (own, others) = args.split_at(end.unwrap_or(args.len()));
         let mut command = self.bare();
         Running::start(command.args(own).args(["--format", "json"]).args(others))
+    }
+
+    /// Runs devk on a terminal, answers its question, and gives what was shown until its end, which is a good one.
+    pub(crate) fn answered(&self, args: &[&str], question: &str, keys: &str) -> String {
+        let mut command = self.bare();
+        let mut terminal = OnTerminal::start(command.args(args));
+        // What is typed before the question is no answer to it.
+        terminal.wait_for(question);
+        terminal.type_keys(keys);
+        let (screen, code) = terminal.ended();
+        assert_eq!(code, Some(0), "{args:?}: {screen}");
+        screen
     }
 
     /// devk in the project's folder, without arguments.
