@@ -51,7 +51,7 @@ pub use memory::{AskMemory, RememberedText};
 pub use planned::PlannedRequest;
 pub use request::ChangeRequest;
 pub use snapshot::{AskedProject, ClusterSnapshot, LogOf};
-pub use text::AskMode;
+pub(crate) use text::section;
 pub use unclear::Unclear;
 
 use draft::QuestionDraft;

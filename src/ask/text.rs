@@ -2,32 +2,8 @@
 
 use super::answer::{AnswerEvidence, AskAnswer};
 use super::{AskReply, PlannedRequest};
+use crate::config::AskMode;
 use crate::ui;
-
-/// How much of an answer is said.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-pub enum AskMode {
-    /// What its terms mean, too.
-    Beginner,
-    #[default]
-    Standard,
-    /// The answer, the command of kubectl, and what is to be known about the answer.
-    Expert,
-}
-
-impl AskMode {
-    pub const WORDS: [&'static str; 3] = ["beginner", "standard", "expert"];
-
-    /// The mode of a word.
-    pub fn parse(word: &str) -> Option<Self> {
-        match word {
-            "beginner" => Some(Self::Beginner),
-            "standard" => Some(Self::Standard),
-            "expert" => Some(Self::Expert),
-            _ => None,
-        }
-    }
-}
 
 impl AskReply {
     /// For a terminal or a pipe. What came from the cluster cannot control the terminal.
@@ -82,7 +58,8 @@ fn line(evidence: &AnswerEvidence) -> String {
     format!("{object}, {field}: {text}")
 }
 
-fn section(head: &str, lines: &[String]) -> String {
+/// A part of an answer: a head, and a line for each text; nothing for none.
+pub(crate) fn section(head: &str, lines: &[String]) -> String {
     let lines: String = lines
         .iter()
         .map(|line| format!("  {}\n", ui::plain::escape_controls(line)))

@@ -4,8 +4,7 @@ use std::time::Duration;
 
 use clap::ValueEnum;
 
-use crate::ask::AskMode;
-use crate::config;
+use crate::config::{self, AskMode};
 use crate::mcp::clients::McpClient;
 use crate::ui::Format;
 

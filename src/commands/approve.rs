@@ -22,11 +22,7 @@ pub fn run(context: &Context, id: Option<&str>) -> Result<Exit, Errors> {
         return Err(no_terminal(id).into());
     }
     ui::err(&shown(&approval));
-    let is_agreed = match approval.typed.as_slice() {
-        [] => ui::confirmed("Approve it"),
-        names => names.iter().all(|name| ui::confirmed_by_typing(name)),
-    };
-    if !is_agreed {
+    if !ui::agreed("Approve it", &approval.typed) {
         let error = Error::new(Code::ApprovalDeclined, format!("`{id}` is not approved"));
         return Err(error.hint("nothing was done").into());
     }

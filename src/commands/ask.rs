@@ -14,9 +14,9 @@ use tokio::io::{AsyncBufReadExt, BufReader};
 use super::change::{self, PlanRequest};
 use super::{Context, pinned};
 use crate::ask::{
-    AskAnswer, AskMemory, AskMode, AskReply, AskedProject, Asker, PlannedRequest, RememberedText,
+    AskAnswer, AskMemory, AskReply, AskedProject, Asker, PlannedRequest, RememberedText,
 };
-use crate::config::{Project, UserConfig};
+use crate::config::{AskMode, Project, UserConfig};
 use crate::environment::Environment;
 use crate::error::{Code, Error, Errors, Exit, Result};
 use crate::release::project_pods::ProjectPods;
@@ -75,13 +75,12 @@ pub async fn run(context: &Context, options: AskOptions) -> Result<Exit, Errors>
     let user = UserConfig::load(&context.paths, &Environment::of_process())?;
     let models = AskedModels::of(context, &user, &options)?;
     let project = context.running_project()?;
-    let configured = user.ask.mode.as_deref().and_then(AskMode::parse);
     let asking = Asking {
         context,
         asker: asker(context, &project).await?,
         models,
         project: project.name,
-        mode: options.mode.or(configured).unwrap_or_default(),
+        mode: options.mode.or(user.ask.mode).unwrap_or_default(),
         options,
     };
     match is_dialogue {

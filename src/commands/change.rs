@@ -18,6 +18,7 @@ use crate::audit::{AuditChannel, AuditOrigin, AuditText, AuditedPlan};
 use crate::change::plan::{ChangePlan, ChangeStep};
 use crate::change::preview::ChangePreview;
 use crate::change::{ApprovedChange, ChangeConsent, ChangeDoor, ChangeOutcome, RefusedChange};
+use crate::config::Project;
 use crate::environment::Environment;
 use crate::error::{Code, Error, Errors, Exit, Result};
 use crate::shell::quote;
@@ -106,7 +107,7 @@ pub async fn carry_out(context: &Context, request: &PlanRequest) -> Result<Exit,
 async fn look(context: &Context, options: &ChangeOptions) -> Result<Exit, Errors> {
     let project = context.running_project()?;
     let plan = planned(options)?;
-    let door = door(context).await?;
+    let door = door(context, &project).await?;
     let plan = match (plan, &options.explain) {
         (None, Some(text)) => explained(door.access(), &project, text).await?,
         (plan, _) => plan.unwrap_or_default(),
@@ -136,16 +137,15 @@ fn client() -> String {
     }
 }
 
-async fn door(context: &Context) -> Result<ChangeDoor, Errors> {
-    let project = context.running_project()?;
-    ChangeDoor::open(&project, &context.paths, &Environment::of_process()).await
+async fn door(context: &Context, project: &Project) -> Result<ChangeDoor, Errors> {
+    ChangeDoor::open(project, &context.paths, &Environment::of_process()).await
 }
 
 async fn agree(
     context: &Context,
     request: &PlanRequest,
 ) -> Result<(ChangeDoor, ApprovedChange), RefusedChange> {
-    let door = door(context).await?;
+    let door = door(context, &context.running_project()?).await?;
     let consent = match &request.approve {
         Some(hash) => ChangeConsent::Approval {
             id: hash.clone(),
@@ -172,19 +172,16 @@ fn waiting(
     request: &PlanRequest,
     refused: RefusedChange,
 ) -> Result<RefusedChange> {
-    let waits = |code| matches!(code, Code::ChangeMoved | Code::ChangeUnapproved);
-    let Some(now) = &refused.preview else {
+    let can_be_approved = |e: &Error| {
+        matches!(
+            e.code,
+            Code::ChangeMoved | Code::ChangeUnapproved | Code::ApprovalUnknown
+        )
+    };
+    let waits = refused.errors.0.iter().any(can_be_approved);
+    let Some(now) = refused.preview.as_ref().filter(|_| waits) else {
         return Ok(refused);
     };
-    let is_over = |code| code == Code::ApprovalUnknown;
-    if !refused
-        .errors
-        .0
-        .iter()
-        .any(|e| waits(e.code) || is_over(e.code))
-    {
-        return Ok(refused);
-    }
     show(context, now, Some(request))?;
     door.request(now, &client())?;
     let hint = approve_command(door, request, now);
@@ -274,11 +271,7 @@ fn asked(
         .destroyed()
         .map(|object| object.name.as_str())
         .collect();
-    let is_agreed = match names.as_slice() {
-        [] => ui::confirmed("Do it"),
-        names => names.iter().all(|name| ui::confirmed_by_typing(name)),
-    };
-    match is_agreed {
+    match ui::agreed("Do it", &names) {
         true => Ok(ChangeConsent::Answered(hash)),
         false => {
             let error = Error::new(Code::ChangeUnapproved, "the change is not approved");
@@ -291,7 +284,8 @@ fn asked(
 fn approve_command(door: &ChangeDoor, request: &PlanRequest, shown: &ChangePreview) -> String {
     let (again, hash) = (&request.again, &shown.hash);
     let command = format!("{again} --approve {hash}");
-    match door.is_left_unasked(shown) {
+    // What is left unasked is the user's own, and no agent's.
+    match door.is_left_unasked(shown) && origin().through != AuditChannel::Mcp {
         true => command,
         false => format!("devk approve {hash} && {command}"),
     }

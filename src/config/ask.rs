@@ -29,6 +29,17 @@ pub enum AskYes {
     Disruptive,
 }
 
+/// How much an answer of `devk ask` says.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub enum AskMode {
+    /// What its terms mean, too.
+    Beginner,
+    #[default]
+    Standard,
+    /// The answer, the command of kubectl, and what is to be known about the answer.
+    Expert,
+}
+
 /// `ask:` of the user's configuration.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct UserAsk {
@@ -44,8 +55,8 @@ pub struct UserAsk {
     pub models: Vec<String>,
     /// Models are given other names for the objects.
     pub hides_names: bool,
-    /// The word of the mode in which answers are given.
-    pub mode: Option<String>,
+    /// How much answers say.
+    pub mode: Option<AskMode>,
 }
 
 /// What the user gives a project on a cluster.
@@ -81,7 +92,7 @@ impl AskRole {
 }
 
 impl AskYes {
-    const ALL: [Self; 2] = [Self::Reversible, Self::Disruptive];
+    pub(super) const ALL: [Self; 2] = [Self::Reversible, Self::Disruptive];
 
     /// As devk.yaml spells it.
     pub const fn word(self) -> &'static str {
@@ -93,6 +104,23 @@ impl AskYes {
 
     pub(super) fn parse(text: &str) -> Option<Self> {
         Self::ALL.into_iter().find(|yes| yes.word() == text)
+    }
+}
+
+impl AskMode {
+    const ALL: [Self; 3] = [Self::Beginner, Self::Standard, Self::Expert];
+
+    /// As the user's configuration spells it.
+    pub const fn word(self) -> &'static str {
+        match self {
+            Self::Beginner => "beginner",
+            Self::Standard => "standard",
+            Self::Expert => "expert",
+        }
+    }
+
+    pub(super) fn parse(text: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|mode| mode.word() == text)
     }
 }
 

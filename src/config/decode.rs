@@ -84,7 +84,7 @@ pub(super) fn decode(root: &ConfigNode, problems: &mut Vec<Error>) -> Draft {
     }
 }
 
-fn ask(node: &ConfigNode) -> AskConfig {
+pub(super) fn ask(node: &ConfigNode) -> AskConfig {
     AskConfig {
         role: text(node, "role").and_then(AskRole::parse),
         yes: text(node, "yes").and_then(AskYes::parse),
@@ -133,11 +133,11 @@ fn named_once(nodes: &[ConfigNode], what: &str, problems: &mut Vec<Error>) {
     }
 }
 
-fn entries<'a>(node: &'a ConfigNode, key: &str) -> &'a [ConfigEntry] {
+pub(super) fn entries<'a>(node: &'a ConfigNode, key: &str) -> &'a [ConfigEntry] {
     node.get(key).map_or(&[], ConfigNode::entries)
 }
 
-fn text<'a>(node: &'a ConfigNode, key: &str) -> Option<&'a str> {
+pub(super) fn text<'a>(node: &'a ConfigNode, key: &str) -> Option<&'a str> {
     node.get(key).and_then(ConfigNode::text)
 }
 
@@ -256,7 +256,7 @@ fn sync(node: &ConfigNode) -> Sync {
 }
 
 /// The texts of a list.
-fn texts<'a>(node: &'a ConfigNode, key: &str) -> impl Iterator<Item = String> + use<'a> {
+pub(super) fn texts<'a>(node: &'a ConfigNode, key: &str) -> impl Iterator<Item = String> + use<'a> {
     node.get(key)
         .map_or(&[][..], ConfigNode::items)
         .iter()

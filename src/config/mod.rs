@@ -37,7 +37,7 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 pub use crate::place::Origin;
-pub use ask::{AskConfig, AskRights, AskRole, AskYes, UserAsk};
+pub use ask::{AskConfig, AskMode, AskRights, AskRole, AskYes, UserAsk};
 pub use bases::{build_waves, is_base};
 pub use catalog::{ProfileForward, ProfileSummary, profile_readme, profiles};
 pub use checkout::{COMPOSE_FILES, COMPOSE_OVERRIDES, Checkout};

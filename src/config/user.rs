@@ -6,7 +6,8 @@ use crate::error::{Code, Error, Errors};
 use crate::model::{KeySource, ModelBackend, selected};
 use crate::paths::{Paths, refused};
 
-use super::ask::{AskRole, AskYes, UserAsk};
+use super::ask::{AskConfig, AskMode, AskRole, AskYes, UserAsk};
+use super::decode::{self, entries, text, texts};
 use super::format::duration;
 use super::schema::{Shape, USER};
 use super::yaml::{ConfigNode, parse};
@@ -73,7 +74,7 @@ impl UserConfig {
             Some(text.to_owned())
         };
         let role = over(ROLE, &AskRole::ALL.map(AskRole::word));
-        let yes = over(YES, &["reversible", "disruptive"]);
+        let yes = over(YES, &AskYes::ALL.map(AskYes::word));
         ask.role = role.and_then(|text| AskRole::parse(&text)).or(ask.role);
         ask.yes = yes.and_then(|text| AskYes::parse(&text)).or(ask.yes);
         if let Some(names) = environment.get(MODELS) {
@@ -88,17 +89,16 @@ impl UserConfig {
 }
 
 fn of_file(node: &ConfigNode, problems: &mut Vec<Error>) -> UserAsk {
-    let text = |key: &str| node.get(key).and_then(ConfigNode::text);
+    let AskConfig { role, yes } = decode::ask(node);
     let mut ask = UserAsk {
-        role: text("role").and_then(AskRole::parse),
-        yes: text("yes").and_then(AskYes::parse),
-        models: texts(node.get("models")),
-        hides_names: text("hideNames") == Some("true"),
-        mode: text("mode").map(str::to_owned),
+        role,
+        yes,
+        models: texts(node, "models").collect(),
+        hides_names: text(node, "hideNames") == Some("true"),
+        mode: text(node, "mode").and_then(AskMode::parse),
         ..UserAsk::default()
     };
-    let contexts = node.get("contexts").map(ConfigNode::entries);
-    for context in contexts.into_iter().flatten() {
+    for context in entries(node, "contexts") {
         let Some(role) = context.value.text().and_then(AskRole::parse) else {
             continue;
         };
@@ -111,21 +111,16 @@ fn of_file(node: &ConfigNode, problems: &mut Vec<Error>) -> UserAsk {
     ask
 }
 
-fn texts(node: Option<&ConfigNode>) -> Vec<String> {
-    let items = node.map(ConfigNode::items).unwrap_or_default();
-    let texts = items.iter().filter_map(ConfigNode::text);
-    texts.map(str::to_owned).collect()
-}
-
 /// A model of the file; None if the check has told what is wrong with it.
 fn model(
     node: &ConfigNode,
     environment: &Environment,
     problems: &mut Vec<Error>,
 ) -> Option<ModelBackend> {
-    let text = |key: &str| node.get(key).and_then(ConfigNode::text);
+    let text = |key: &str| text(node, key);
     let (name, format, model) = (text("name")?, text("format")?, text("model")?);
-    let command = Some(texts(node.get("keyCommand"))).filter(|words| !words.is_empty());
+    let command: Vec<_> = texts(node, "keyCommand").collect();
+    let command = Some(command).filter(|words| !words.is_empty());
     let sources = [
         text("keyVariable").map(|name| KeySource::Variable(name.to_owned())),
         text("keyFile").map(|file| KeySource::File(file.into())),

@@ -163,6 +163,14 @@ fn answered(prompt: &str) -> Option<String> {
     read.is_ok().then_some(answer)
 }
 
+/// Asks a question on a terminal; where something is destroyed, its names are the answer.
+pub fn agreed(question: &str, destroyed: &[impl AsRef<str>]) -> bool {
+    match destroyed {
+        [] => confirmed(question),
+        names => names.iter().all(|name| confirmed_by_typing(name.as_ref())),
+    }
+}
+
 /// A line for the session's log. Unlike `eprintln!`, which panics, it puts up with a full disk.
 pub fn log(line: std::fmt::Arguments<'_>) {
     err(&format!("{} {line}\n", jiff::Timestamp::now()));

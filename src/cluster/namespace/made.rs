@@ -80,7 +80,11 @@ async fn listed(client: &Client, project: &str) -> Result<Vec<(String, Option<St
     let is_made = |metadata: &ObjectMeta| {
         let labels = metadata.labels.as_ref();
         let is_project = labels.is_some_and(|labels| labels.contains_key(PROJECT_LABEL));
-        !is_project && !metadata.name.as_deref().is_none_or(is_of_kubernetes)
+        !is_project
+            && metadata
+                .name
+                .as_deref()
+                .is_some_and(|name| !is_of_kubernetes(name))
     };
     Ok(namespaces
         .filter(is_made)
