@@ -32,7 +32,7 @@ pub(super) struct QuestionDraft {
     pub(super) refers_behind: Option<usize>,
     pub(super) conditions: Vec<Condition>,
     /// A name before the verb: that object talks.
-    pub(super) talks_behind: usize,
+    pub(super) is_talker_named: bool,
     /// `used by`: what stands before it does not refer, but is referred to.
     pub(super) is_passive: bool,
     joining: Joining,
@@ -93,7 +93,7 @@ impl QuestionDraft {
         }
     }
 
-    fn kinds_in_words(&self) -> Vec<String> {
+    pub(super) fn kinds_in_words(&self) -> Vec<String> {
         let words = self.kinds.iter().map(|kind| kind.several().to_owned());
         words.collect()
     }
@@ -130,8 +130,8 @@ impl QuestionDraft {
     ) -> Result<Before, Unclear> {
         match meaning {
             Meaning::Filler => {
-                self.is_joined |= words[0].lower == "and";
                 if words[0].lower == "and" {
+                    self.is_joined = true;
                     self.joining.and();
                 }
                 // `a service called redis`, `the api's pod`.
@@ -155,7 +155,7 @@ impl QuestionDraft {
                 if verb == Verb::Talks {
                     self.refers();
                     // `what does api talk to`: it is api that talks.
-                    self.talks_behind = self.names.len().min(usize::from(!is_who(&words[0])));
+                    self.is_talker_named = !is_who(&words[0]) && !self.names.is_empty();
                 }
                 self.verbs.push(verb);
             }
@@ -168,9 +168,7 @@ impl QuestionDraft {
             }
             Meaning::Is(state) => {
                 let is_not = words.iter().any(|word| word.lower == "not");
-                return self
-                    .condition(Condition::Is(state), is_not)
-                    .map(|()| Before::Nothing);
+                self.condition(Condition::Is(state), is_not)?;
             }
             Meaning::Any => {
                 self.any = true;

@@ -1,8 +1,6 @@
 //! What a kind of object, or a field of it, is for: in the words of the API server's own schemas (OpenAPI v3, which Kubernetes
 //! serves since 1.24).
 
-use std::time::Duration;
-
 use hyper::Request;
 use kube::Client;
 use serde_json::Value;
@@ -10,11 +8,10 @@ use tokio::time::timeout;
 
 use super::answer::AskAnswer;
 use super::kind::AskedKind;
+use super::live::{READ_TIMEOUT, silent};
 use super::unclear::Unclear;
 use crate::error::{Code, Error, Result, chain, suggest};
 
-/// So long one document may take.
-const READ_TIMEOUT: Duration = Duration::from_secs(5);
 /// So deep a path may lead.
 const MOST_FIELDS: usize = 16;
 
@@ -56,17 +53,8 @@ impl ExplainedField {
     /// [`Code::AskName`] for a field that is none; [`Code::AskUnread`] if the API server has no schemas.
     pub(super) async fn explain(&self, client: &Client) -> Result<AskAnswer> {
         let group = self.kind.group_path();
-        let document = self.document(client, group).await?;
+        let document = document(client, group).await?;
         self.answer(&document).map_err(Unclear::error)
-    }
-
-    async fn document(&self, client: &Client, group: &str) -> Result<Value> {
-        let index = get(client, "/openapi/v3").await?;
-        let path = &index["paths"][group.trim_start_matches('/')]["serverRelativeURL"];
-        match path.as_str() {
-            Some(path) => get(client, path).await,
-            None => Err(unread(&format!("the API server has no schema of {group}"))),
-        }
     }
 
     fn answer(&self, document: &Value) -> Result<AskAnswer, Unclear> {
@@ -180,6 +168,16 @@ impl<'d> FieldSchema<'d> {
     }
 }
 
+/// The schemas of a group and version.
+async fn document(client: &Client, group: &str) -> Result<Value> {
+    let index = get(client, "/openapi/v3").await?;
+    let path = &index["paths"][group.trim_start_matches('/')]["serverRelativeURL"];
+    match path.as_str() {
+        Some(path) => get(client, path).await,
+        None => Err(unread(&format!("the API server has no schema of {group}"))),
+    }
+}
+
 async fn get(client: &Client, path: &str) -> Result<Value> {
     let request = Request::get(path).body(vec![]);
     let request = request.map_err(|e| unread(&chain(&e)))?;
@@ -190,12 +188,6 @@ async fn get(client: &Client, path: &str) -> Result<Value> {
         Ok(Err(error)) => Err(silent(&chain(&error))),
         Err(_) => Err(silent("no schemas in time")),
     }
-}
-
-fn silent(why: &str) -> Error {
-    Error::new(Code::ClusterUnreachable, "the cluster does not answer")
-        .evidence(why)
-        .hint("devk doctor")
 }
 
 fn unread(why: &str) -> Error {

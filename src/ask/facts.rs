@@ -131,6 +131,11 @@ impl FactRow {
         FACTS.iter().find(|row| row.fact == fact)
     }
 
+    /// Whether objects of a kind have the fact.
+    pub(super) fn is_of(fact: Fact, kind: AskedKind) -> bool {
+        Self::of(fact).is_some_and(|row| row.kinds.contains(&kind))
+    }
+
     /// Of what has the fact, that which a question without a name is about.
     pub(super) fn default_kinds(&self) -> Vec<AskedKind> {
         let has = |kind: &&AskedKind| self.kinds.contains(kind);

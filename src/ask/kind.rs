@@ -46,6 +46,9 @@ use AskedKind::{
 /// What makes pods.
 pub(super) const WORKLOADS: &[AskedKind] = &[Deployment, StatefulSet, DaemonSet];
 
+/// What uses other objects: what makes pods, and pods, in this order.
+pub(super) const USERS: &[AskedKind] = &[Deployment, StatefulSet, DaemonSet, CronJob, Job, Pod];
+
 /// One row of [`KINDS`].
 #[derive(Debug)]
 pub(super) struct KindRow {

@@ -23,7 +23,7 @@ use crate::inventory::UseOfMemory;
 use crate::release::crash::{is_apology, read_log};
 
 /// So long one list or log may take.
-const READ_TIMEOUT: Duration = Duration::from_secs(5);
+pub(super) const READ_TIMEOUT: Duration = Duration::from_secs(5);
 /// Lines of each log that explain a failure.
 const WHY_LINES: i64 = 10;
 /// Answers questions about one cluster.
@@ -81,11 +81,7 @@ impl Asker {
     /// # Errors
     /// [`Code::AskUnclear`], [`Code::AskName`], [`Code::AskUnread`]; [`Code::ClusterUnreachable`].
     pub async fn reply(&self, text: &str) -> Result<AskReply> {
-        if let Some(field) = ExplainedField::of(text) {
-            return field.explain(&self.client).await.map(AskReply::AskAnswer);
-        }
-        self.reply_at(text, Timestamp::now(), TimeZone::system())
-            .await
+        self.reply_now(text, Reach::Cluster).await
     }
 
     /// The same where the clock shows another time.
@@ -101,11 +97,15 @@ impl Asker {
     /// # Errors
     /// As [`Self::reply`]; [`Code::AskUnclear`] for a question about other namespaces.
     pub async fn reply_in_project(&self, text: &str) -> Result<AskReply> {
+        self.reply_now(text, Reach::Project).await
+    }
+
+    async fn reply_now(&self, text: &str, reach: Reach) -> Result<AskReply> {
         if let Some(field) = ExplainedField::of(text) {
             return field.explain(&self.client).await.map(AskReply::AskAnswer);
         }
-        let (now, zone) = (Timestamp::now(), TimeZone::system());
-        self.reply_within(text, now, zone, Reach::Project).await
+        self.reply_within(text, Timestamp::now(), TimeZone::system(), reach)
+            .await
     }
 
     async fn reply_within(
@@ -119,6 +119,7 @@ impl Asker {
         snapshot.cluster.clone_from(&self.cluster);
         let draft = match understand(text).map_err(Unclear::error)? {
             Understood::Change(request) => {
+                reach.allows(&request.scope(), &self.project)?;
                 self.read(&mut snapshot, &everything(), &request.scope())
                     .await?;
                 return Ok(AskReply::Change(
@@ -250,12 +251,7 @@ impl Asker {
             match found {
                 Ok(objects) => snapshot.add(kind.plural(), objects),
                 Err(Unreadable::Refused(why)) => snapshot.unread.push((kind, why)),
-                Err(Unreadable::Silent(why)) => {
-                    let message = "the cluster does not answer";
-                    return Err(Error::new(Code::ClusterUnreachable, message)
-                        .evidence(why)
-                        .hint("devk doctor"));
-                }
+                Err(Unreadable::Silent(why)) => return Err(silent(&why)),
             }
         }
         Ok(())
@@ -338,6 +334,13 @@ impl Asker {
         let text = tokio::time::timeout(READ_TIMEOUT, read).await.ok()??;
         (!is_apology(&text)).then_some(text)
     }
+}
+
+/// The error of an API server that says nothing.
+pub(super) fn silent(why: &str) -> Error {
+    Error::new(Code::ClusterUnreachable, "the cluster does not answer")
+        .evidence(why)
+        .hint("devk doctor")
 }
 
 fn everything() -> Vec<AskedKind> {

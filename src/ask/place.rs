@@ -54,8 +54,7 @@ impl Question {
         self.scope = AskedScope::Namespace(name);
         if self.names.is_empty() && self.kinds.is_empty() {
             self.kinds = match self.asked {
-                AskedFor::Logs => vec![AskedKind::Pod],
-                AskedFor::Check => vec![AskedKind::Pod],
+                AskedFor::Logs | AskedFor::Check => vec![AskedKind::Pod],
                 AskedFor::Fact(fact) => FactRow::of(fact)
                     .map(FactRow::default_kinds)
                     .unwrap_or_default(),
@@ -77,9 +76,7 @@ impl Question {
         let is_wrong = is_own && self.asked == AskedFor::Why && self.conditions.is_empty();
         let of_namespace = match self.asked {
             // The Namespace itself has these.
-            AskedFor::Fact(fact) => {
-                FactRow::of(fact).is_some_and(|row| row.kinds.contains(&AskedKind::Namespace))
-            }
+            AskedFor::Fact(fact) => FactRow::is_of(fact, AskedKind::Namespace),
             AskedFor::Talks | AskedFor::Cluster | AskedFor::Help => true,
             AskedFor::Check => self.conditions.is_empty(),
             _ => false,
@@ -96,9 +93,7 @@ impl QuestionDraft {
         use AskedState::{Active, Terminating};
         let is_alone = self.is_of_namespace && self.kinds.is_empty() && self.names.is_empty();
         let is_its = match asked {
-            AskedFor::Fact(fact) => {
-                FactRow::of(fact).is_some_and(|row| row.kinds.contains(&AskedKind::Namespace))
-            }
+            AskedFor::Fact(fact) => FactRow::is_of(fact, AskedKind::Namespace),
             AskedFor::Check => self
                 .states()
                 .all(|state| matches!(state, Active | Terminating)),

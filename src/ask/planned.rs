@@ -4,7 +4,8 @@ use std::path::Path;
 
 use serde::Serialize;
 
-use super::kind::AskedKind::{self, DaemonSet, Deployment, Service, StatefulSet};
+use super::kind::AskedKind::{self, Deployment, Service, StatefulSet};
+use super::kind::WORKLOADS;
 use super::object::SeenObject;
 use super::question::{AskedFor, AskedScope, Cut, NameAsked, Question};
 use super::request::ChangeRequest;
@@ -123,14 +124,14 @@ impl ChangeRequest {
     fn kinds(&self) -> Vec<AskedKind> {
         match &self.action {
             None | Some(ChangeAction::Scale(_)) => vec![Deployment, StatefulSet],
-            Some(ChangeAction::SetImage(_)) => vec![Deployment, StatefulSet, DaemonSet],
             Some(ChangeAction::Patch(_)) => vec![Service],
             Some(
-                ChangeAction::Restart(_)
+                ChangeAction::SetImage(_)
+                | ChangeAction::Restart(_)
                 | ChangeAction::RollBack(_)
                 | ChangeAction::SetEnv(_)
                 | ChangeAction::SetResources(_),
-            ) => vec![Deployment, StatefulSet, DaemonSet],
+            ) => WORKLOADS.to_vec(),
             _ => AskedKind::all().collect(),
         }
     }

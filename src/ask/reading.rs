@@ -61,7 +61,9 @@ impl RequestReading {
             } else if let Some((count, _)) = fit("to revision {number}", here) {
                 self.back_to(&here[count - 1]);
                 at += count;
-            } else if let Some(count) = self.values.take(here).filter(|_| takes_values(planned)) {
+            } else if takes_values(planned)
+                && let Some(count) = self.values.take(here)
+            {
                 self.named_before.push(self.names.len());
                 at += count;
             } else if let (true, Some(next)) = (has_value(word, planned), next) {

@@ -54,9 +54,7 @@ pub(super) fn related<'a>(
     let has_pods = meant.objects.iter().any(|seen| seen.kind.has_pods());
     Some(match kind {
         Pod => pods(),
-        ReplicaSet if has(&[Deployment]) => here()
-            .filter(|set| set.controller() == Some(("Deployment", first.name())))
-            .collect(),
+        ReplicaSet if has(&[Deployment]) => snapshot.made_by(kind, first).collect(),
         Job if has(&[CronJob]) => here()
             .filter(|job| job.controller() == Some(("CronJob", first.name())))
             .collect(),

@@ -89,8 +89,8 @@ pub(super) enum Planned {
 /// Verbs that change something, and of which devk makes no plan from words.
 #[rustfmt::skip]
 const OTHERS: &[&str] = &[
-    "abort", "add", "annotate", "apply", "approve", "attach", "autoscale", "bump", "cancel", "change", "clean",
-    "clear", "copy", "cordon", "create", "decrease", "deploy", "destroy", "detach", "disable", "double", "downgrade",
+    "abort", "add", "annotate", "apply", "approve", "attach", "bump", "cancel", "change", "clean",
+    "clear", "copy", "cordon", "create", "decrease", "deploy", "detach", "disable", "double", "downgrade",
     "drain", "edit", "enable", "evict", "exec", "execute", "expose", "fix", "force", "grant", "grow", "halve",
     "increase", "install", "kill", "label", "make", "migrate", "move", "patch", "pause", "purge", "push", "put",
     "raise", "reboot", "recreate", "reduce", "rename", "repair", "replace", "reset", "resume", "revoke", "rollout",

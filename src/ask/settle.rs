@@ -27,12 +27,7 @@ impl QuestionDraft {
             self.facts.retain(|fact| *fact != Fact::UsedBy);
         }
         if self.kinds.len() > 1 && !self.unjoined.is_empty() {
-            let kinds = self
-                .kinds
-                .iter()
-                .map(|kind| kind.several().to_owned())
-                .collect::<Vec<_>>();
-            return Err(Unclear::several(&kinds));
+            return Err(Unclear::several(&self.kinds_in_words()));
         }
         self.rewrite(verb);
         let asked = self.asked(verb)?;
@@ -77,7 +72,7 @@ impl QuestionDraft {
 
     /// `what does api talk to`, `dependencies of api`: the Services that it names are asked for.
     fn uses(&mut self, verb: Option<Verb>) -> Result<Option<Verb>, Unclear> {
-        let is_of_first = verb == Some(Verb::Talks) && self.talks_behind > 0;
+        let is_of_first = verb == Some(Verb::Talks) && self.is_talker_named;
         if (verb != Some(Verb::Uses) && !is_of_first) || !self.kinds.is_empty() {
             return Ok(verb);
         }

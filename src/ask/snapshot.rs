@@ -107,7 +107,7 @@ impl ClusterSnapshot {
         self.typed = TypedObjects::default();
         let all = self.objects.entry(kind.plural()).or_default();
         all.extend(objects);
-        all.sort_by_key(|object| {
+        all.sort_by_cached_key(|object| {
             let part = |key: &str| {
                 object["metadata"][key]
                     .as_str()

@@ -112,12 +112,12 @@ impl AskAnswer {
             .evidence
             .iter()
             .flat_map(|one| [&one.object, &one.text]);
-        let texts: Vec<_> = [&self.text]
-            .into_iter()
-            .chain(cells)
-            .chain(evidence)
-            .collect();
-        let is_used = |term: &str| texts.iter().any(|text| has_word(text, term));
+        let all = [&self.text].into_iter().chain(cells).chain(evidence);
+        let texts: Vec<_> = all.map(|text| text.to_lowercase()).collect();
+        let is_used = |term: &str| {
+            let term = term.to_lowercase();
+            texts.iter().any(|text| has_word(text, &term))
+        };
         let mut found: Vec<(&str, &str)> = vec![];
         for (term, meaning) in TERMS {
             if is_used(term) && !found.iter().any(|(_, known)| known == meaning) {
@@ -131,10 +131,9 @@ impl AskAnswer {
     }
 }
 
-/// Whether a text has a term as a word, or several of it, in any letters.
+/// Whether a text has a term as a word, or several of it; both in small letters.
 fn has_word(text: &str, term: &str) -> bool {
-    let (text, term) = (text.to_lowercase(), term.to_lowercase());
-    text.match_indices(&term).any(|(at, _)| {
+    text.match_indices(term).any(|(at, _)| {
         let is_of_word = |c: char| c.is_alphanumeric() || c == '-';
         let before = text[..at].chars().next_back();
         let after = &text[at + term.len()..];

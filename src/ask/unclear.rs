@@ -155,6 +155,11 @@ impl Unclear {
         }
     }
 
+    /// No kubelet tells what pods use.
+    pub(super) fn unmeasured() -> Self {
+        Self::unread("the kubelets do not say what the pods use")
+    }
+
     /// What was not read.
     pub(super) fn unread(what: &str) -> Self {
         let new = Self::new(format!("devk cannot answer: {what}"), "devk doctor");

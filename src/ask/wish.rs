@@ -75,12 +75,7 @@ impl WishValues {
                 unit: if has(&["cpu"]) { "cpu" } else { "memory" },
                 is_limit: has(&["limit", "limits"]),
             });
-            let amount = words.get(count).filter(|_| {
-                !words
-                    .get(count)
-                    .is_some_and(|word| matches!(word.lower.as_str(), "to" | "by"))
-            });
-            let taken = amount.is_some_and(|word| self.amount(&word.text));
+            let taken = words.get(count).is_some_and(|word| self.amount(&word.text));
             return Some(count + usize::from(taken));
         }
         let image = fit("[the] image {word}", words).filter(|_| self.image.is_none());
@@ -136,18 +131,22 @@ impl WishValues {
         *self == has
     }
 
-    pub(super) fn env(&self) -> Option<ChangeAction> {
+    /// The pairs, if there are some and nothing else.
+    fn only_pairs(&self) -> Option<&BTreeMap<String, String>> {
         let is_only = self.only(Self {
             pairs: self.pairs.clone(),
             ..Self::default()
         });
-        (is_only && !self.pairs.is_empty()).then(|| {
-            ChangeAction::SetEnv(SetEnv {
-                container: None,
-                set: self.pairs.clone(),
-                unset: vec![],
-            })
-        })
+        (is_only && !self.pairs.is_empty()).then_some(&self.pairs)
+    }
+
+    pub(super) fn env(&self) -> Option<ChangeAction> {
+        let set = self.only_pairs()?.clone();
+        Some(ChangeAction::SetEnv(SetEnv {
+            container: None,
+            set,
+            unset: vec![],
+        }))
     }
 
     pub(super) fn resources(&self) -> Option<ChangeAction> {
@@ -168,12 +167,8 @@ impl WishValues {
 
     /// The Service chooses pods with these labels; other labels that it asks for stay.
     pub(super) fn selector(&self) -> Option<ChangeAction> {
-        let is_only = self.only(Self {
-            pairs: self.pairs.clone(),
-            ..Self::default()
-        });
-        let patch = map(json!({"spec": {"selector": self.pairs}}));
-        (is_only && !self.pairs.is_empty()).then_some(ChangeAction::Patch(PatchFields { patch }))
+        let patch = map(json!({"spec": {"selector": self.only_pairs()?}}));
+        Some(ChangeAction::Patch(PatchFields { patch }))
     }
 
     pub(super) fn autoscaler(&self) -> Option<Making> {

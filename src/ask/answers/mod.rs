@@ -67,7 +67,7 @@ pub(super) fn fitting(
 ) -> Result<(), Unclear> {
     for condition in &question.conditions {
         if condition.needs_usage() && snapshot.usage.is_none() {
-            return Err(Unclear::unread("the kubelets do not say what the pods use"));
+            return Err(Unclear::unmeasured());
         }
         let mut kept = vec![];
         for object in objects.drain(..) {

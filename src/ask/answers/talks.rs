@@ -3,9 +3,8 @@
 
 use super::super::answer::AskAnswer;
 use super::super::facts::policy;
-use super::super::kind::AskedKind::{
-    CronJob, DaemonSet, Deployment, Job, Pod, Service, StatefulSet,
-};
+use super::super::kind::AskedKind::Service;
+use super::super::kind::USERS;
 use super::super::mention::mentions;
 use super::super::question::Question;
 use super::super::relation::{limits_ingress, policies_of, related, routes_to};
@@ -21,9 +20,9 @@ pub(in super::super) fn talks(
     let mut answer = AskAnswer::new(question, snapshot);
     let mut rows: Vec<Vec<String>> = vec![];
     let mut targets = vec![];
-    let users: Vec<_> = [Deployment, StatefulSet, DaemonSet, CronJob, Job, Pod]
-        .into_iter()
-        .flat_map(|kind| snapshot.all(kind))
+    let users: Vec<_> = USERS
+        .iter()
+        .flat_map(|kind| snapshot.all(*kind))
         .filter(|one| snapshot.maker(*one).is_none())
         .collect();
     for meant in question.meant(snapshot)? {

@@ -19,7 +19,7 @@ pub(in super::super) fn usage(
     snapshot: &ClusterSnapshot,
 ) -> Result<AskAnswer, Unclear> {
     if snapshot.usage.is_none() {
-        return Err(Unclear::unread("the kubelets do not say what the pods use"));
+        return Err(Unclear::unmeasured());
     }
     if question.kinds == [AskedKind::Node] && question.names.is_empty() {
         return Ok(nodes(question, snapshot));

@@ -102,12 +102,14 @@ pub(in super::super) fn why(
     if findings.is_empty() && subjects.is_empty() {
         answer.next("devk doctor");
     }
-    let (read, logs) = question.logs_that_explain(snapshot);
-    if question.names.is_empty() && read.len() < logs {
-        answer.notes.push(format!(
-            "of {logs} containers that fail the logs of {} were read",
-            read.len()
-        ));
+    if question.names.is_empty() {
+        let (read, logs) = question.logs_that_explain(snapshot);
+        if read.len() < logs {
+            answer.notes.push(format!(
+                "of {logs} containers that fail the logs of {} were read",
+                read.len()
+            ));
+        }
     }
     Ok(answer)
 }

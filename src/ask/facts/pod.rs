@@ -3,7 +3,6 @@
 use serde_json::Value;
 
 use super::super::kind::AskedKind;
-use super::super::moment;
 use super::super::object::{SeenObject, items, moment as time, text, texts};
 use super::super::snapshot::ClusterSnapshot;
 use super::or_none;
@@ -26,12 +25,12 @@ pub(super) fn node(seen: SeenObject<'_>, _: &ClusterSnapshot) -> Vec<Vec<String>
 pub(super) fn restarts(seen: SeenObject<'_>, snapshot: &ClusterSnapshot) -> Vec<Vec<String>> {
     let row = |status: &Value| {
         let end = &status["lastState"]["terminated"];
-        let ended = time(&end["finishedAt"]).map(|at| moment::age(at, snapshot.now));
-        let last = ended.map(|age| {
+        let last = time(&end["finishedAt"]).map(|at| {
             format!(
-                "{} (exit code {}), {age} ago",
+                "{} (exit code {}), {}",
                 text(&end["reason"]),
-                text(&end["exitCode"])
+                text(&end["exitCode"]),
+                snapshot.ago(Some(at))
             )
         });
         vec![

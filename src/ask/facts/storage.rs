@@ -2,7 +2,7 @@
 
 use serde_json::Value;
 
-use super::super::kind::AskedKind;
+use super::super::kind::{AskedKind, USERS};
 use super::super::object::{SeenObject, items, text, texts};
 use super::super::snapshot::ClusterSnapshot;
 use super::or_none;
@@ -159,10 +159,9 @@ pub(in super::super) fn users<'a>(
     seen: SeenObject<'_>,
     snapshot: &'a ClusterSnapshot,
 ) -> Vec<(SeenObject<'a>, Vec<String>)> {
-    use AskedKind::{CronJob, DaemonSet, Deployment, Job, Pod, StatefulSet};
     let mut found: Vec<(SeenObject<'a>, Vec<String>)> = vec![];
-    for kind in [Deployment, StatefulSet, DaemonSet, CronJob, Job, Pod] {
-        for one in snapshot.here(kind, seen.namespace()) {
+    for kind in USERS {
+        for one in snapshot.here(*kind, seen.namespace()) {
             let is_told = snapshot.maker(one).is_some_and(|(kind, name)| {
                 found
                     .iter()
