@@ -98,6 +98,15 @@ impl ConsultedTrail {
     pub fn is_unverified(&self) -> bool {
         self.looked.is_empty()
     }
+
+    /// A backend that gives no reply is asked with each round, and told once.
+    fn passed(&mut self, passed: Vec<PassedOver>) {
+        for one in passed {
+            if !self.passed.iter().any(|known| known.backend == one.backend) {
+                self.passed.push(one);
+            }
+        }
+    }
 }
 
 impl Assistant<'_> {
@@ -132,37 +141,30 @@ impl Assistant<'_> {
         let fence = Fence::new()?;
         let outgoing = |text: &str| names.hide(&(self.mask)(text));
         let mut conversation = Conversation {
-            system: outgoing(&prompt::system(&self.asker.project, &fence)),
+            system: prompt::system(&self.asker.project, &fence, outgoing),
             turns: vec![Turn::User(outgoing(question))],
             tools: tools::specs(),
         };
-        let mut made: Vec<(String, Value)> = vec![];
         for _ in 0..MOST_ROUNDS {
             let sent = self.chain.send(&conversation, news).await;
             let sent = sent.map_err(|passed| {
-                trail.passed.extend(passed);
+                trail.passed(passed);
                 "no model answers".to_owned()
             })?;
             trail.backend = sent.backend;
-            trail.passed.extend(sent.passed);
+            trail.passed(sent.passed);
             let reply = sent.reply;
             if reply.calls.is_empty() {
                 return Ok(ConsultedOutcome::Answer(names.show(reply.text.trim())));
             }
-            if let Some(again) = repeated(&reply, &made) {
+            if let Some(again) = repeated(&reply, &conversation) {
                 return Err(format!("the model calls `{again}` again and again"));
             }
-            made.extend(
-                reply
-                    .calls
-                    .iter()
-                    .map(|call| (call.name.clone(), call.arguments.clone())),
-            );
             let mut results = vec![];
             for call in &reply.calls {
                 let call = ModelCall {
+                    name: call.name.clone(),
                     arguments: names.show_in(&call.arguments),
-                    ..call.clone()
                 };
                 let given = match call.name.as_str() {
                     tools::PROPOSE => match proposed(&call.arguments) {
@@ -226,17 +228,15 @@ fn refused(errors: &Errors, trail: &mut ConsultedTrail) -> Result<String, String
 }
 
 /// The tool of a reply all of whose calls were made before, with the same arguments.
-fn repeated<'r>(reply: &'r ModelReply, made: &[(String, Value)]) -> Option<&'r str> {
-    let is_known = |call: &ModelCall| {
-        made.iter()
-            .any(|(name, arguments)| *name == call.name && *arguments == call.arguments)
-    };
+fn repeated<'r>(reply: &'r ModelReply, conversation: &Conversation) -> Option<&'r str> {
+    let replies = conversation.turns.iter().filter_map(|turn| match turn {
+        Turn::Model(reply) => Some(&reply.calls),
+        _ => None,
+    });
+    let made: Vec<_> = replies.flatten().collect();
     let first = reply.calls.first()?;
-    reply
-        .calls
-        .iter()
-        .all(is_known)
-        .then_some(first.name.as_str())
+    let is_made = reply.calls.iter().all(|call| made.contains(&call));
+    is_made.then_some(first.name.as_str())
 }
 
 fn length(conversation: &Conversation) -> usize {

@@ -3,11 +3,16 @@
 use super::fence::Fence;
 use crate::ask::AskedProject;
 
-/// The rules, and what the project consists of.
-pub(super) fn system(project: &AskedProject, fence: &Fence) -> String {
+/// The rules, and what the project consists of. `outgoing` makes of a name what a model may know of it; the rules and their
+/// marks are nobody's names.
+pub(super) fn system(
+    project: &AskedProject,
+    fence: &Fence,
+    outgoing: impl Fn(&str) -> String,
+) -> String {
     let list = |names: Vec<&str>| match names.is_empty() {
         true => "none".to_owned(),
-        false => names.join(", "),
+        false => outgoing(&names.join(", ")),
     };
     let namespaces = list(project.namespaces.iter().map(String::as_str).collect());
     let releases = list(project.releases.iter().map(String::as_str).collect());
@@ -27,6 +32,6 @@ pub(super) fn system(project: &AskedProject, fence: &Fence) -> String {
          decides about it.\n\
          4. Answer in plain text, without Markdown, in at most twelve lines: first what is the matter, then what shows it, \
          then what the user can do.",
-        own = project.namespace,
+        own = outgoing(&project.namespace),
     )
 }

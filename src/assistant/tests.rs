@@ -146,7 +146,12 @@ fn api(path: &str, log: &str) -> (u16, String) {
         "/api/v1/namespaces/shop/pods" => (200, list(vec![&pod])),
         "/apis/apps/v1/namespaces/shop/deployments" => (200, list(vec![&deployment])),
         "/apis/apps/v1/namespaces/shop/deployments/shop-api" => (200, deployment.to_string()),
-        "/api/v1/namespaces/shop/secrets" => (200, list(vec![&secret])),
+        "/api/v1/namespaces/shop/secrets" => {
+            // As the marks around data begin.
+            let mut other = secret.clone();
+            other["metadata"]["name"] = json!("data");
+            (200, list(vec![&secret, &other]))
+        }
         "/api/v1/namespaces/shop/secrets/login" => (200, secret.to_string()),
         path if path.ends_with('s') => (200, list(vec![])),
         _ => (404, missing.to_string()),
@@ -247,7 +252,7 @@ async fn names_can_be_hidden_and_are_put_back() {
     trial.hides_names = true;
     let server_names = ["shop-api", "shop", "login"];
     let hidden = super::name_mask::NameMask::of(
-        &["shop", "shop-api", "shop-api-1", "login"]
+        &["shop", "shop-api", "shop-api-1", "login", "data"]
             .map(str::to_owned)
             .into(),
     );
@@ -267,6 +272,13 @@ async fn names_can_be_hidden_and_are_put_back() {
             );
         }
     }
+    let shown = shown(&seen);
+    let mark = shown.lines().next().unwrap();
+    let rules = seen[0].body["messages"][0]["content"].as_str().unwrap();
+    assert!(
+        mark.starts_with("<data-") && rules.contains(mark),
+        "{rules}"
+    );
     assert_eq!(consulted.trail.looked.len(), 1, "{consulted:?}");
     let ConsultedOutcome::Plan { plan, unnamed } = consulted.outcome else {
         panic!("{consulted:?}");

@@ -11,6 +11,7 @@ use serde_json::{Value, json};
 use crate::ask::{AskReply, Asker};
 use crate::change::kind::ObjectKind;
 use crate::change::plan::ChangeAction;
+use crate::cluster::client::objects_of;
 use crate::error::{chain, on_cluster};
 use crate::mcp::mask::is_secret;
 use crate::model::{ModelCall, ToolSpec};
@@ -280,11 +281,8 @@ pub(super) async fn names(asker: &Asker) -> Result<BTreeSet<String>, String> {
 }
 
 fn api(asker: &Asker, kind: ObjectKind, namespace: &str) -> Api<DynamicObject> {
-    let resource = kind.resource();
-    match kind.is_namespaced() {
-        true => Api::namespaced_with(asker.client.clone(), namespace, &resource),
-        false => Api::all_with(asker.client.clone(), &resource),
-    }
+    let namespace = kind.is_namespaced().then_some(namespace);
+    objects_of(&asker.client, namespace, &kind.resource())
 }
 
 /// So much of a text as goes to a model.

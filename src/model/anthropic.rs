@@ -3,7 +3,7 @@
 use serde_json::{Value, json};
 
 use super::conversation::{Conversation, ModelReply, ToolResult, ToolSpec, Turn};
-use super::parts::{ModelFault, ReplyParts, text_at, told_error};
+use super::parts::{ModelFault, ReplyParts, text_at};
 
 /// The version of the format, which each request names.
 pub(super) const VERSION: &str = "2023-06-01";
@@ -66,9 +66,6 @@ fn tool_result(turn: usize, place: usize, result: &ToolResult) -> Value {
 
 /// One event of a stream, or the whole reply.
 pub(super) fn take(parts: &mut ReplyParts, event: &Value) -> Result<(), ModelFault> {
-    if let Some(fault) = told_error(event) {
-        return Err(fault);
-    }
     let index = event
         .get("index")
         .and_then(Value::as_u64)

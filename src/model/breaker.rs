@@ -8,6 +8,7 @@ use std::time::Duration;
 
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
+use sha2::{Digest, Sha256};
 
 use crate::hex::hex;
 
@@ -86,8 +87,9 @@ impl Breaker {
         serde_json::from_slice(&text).ok()
     }
 
-    /// Names have slashes and colons.
+    /// Names have slashes and colons, and may be longer than a file's.
     fn file(&self, backend: &str) -> PathBuf {
-        self.folder.join(format!("{}.json", hex(backend)))
+        self.folder
+            .join(format!("{}.json", hex(Sha256::digest(backend))))
     }
 }

@@ -1,5 +1,6 @@
 //! Several backends, in the order in which the user named them: the first that answers counts.
 
+use std::fmt;
 use std::path::Path;
 
 use jiff::Timestamp;
@@ -36,6 +37,12 @@ pub struct PassedOver {
     pub why: String,
 }
 
+impl fmt::Display for PassedOver {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{} gave no reply: {}", self.backend, self.why)
+    }
+}
+
 /// What happens while a reply is waited for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum ModelNews<'a> {
@@ -59,6 +66,11 @@ impl ModelChain {
         self.backends.is_empty()
     }
 
+    /// The names of the backends, in the order in which they are asked.
+    pub fn names(&self) -> impl Iterator<Item = &str> {
+        self.backends.iter().map(|backend| backend.name.as_str())
+    }
+
     /// The first reply that a backend gives.
     ///
     /// # Errors
@@ -70,11 +82,14 @@ impl ModelChain {
     ) -> Result<ModelSent, Vec<PassedOver>> {
         let mut passed = vec![];
         let now = Timestamp::now();
-        let open = |backend: &ModelBackend| self.breaker.open(&circuit(backend), now);
+        let backends = self.backends.iter();
+        let open: Vec<_> = backends
+            .map(|backend| self.breaker.open(&circuit(backend), now))
+            .collect();
         // Where there is nobody else, nobody is left out.
-        let all_open = self.backends.iter().all(|backend| open(backend).is_some());
-        for backend in &self.backends {
-            let why = match open(backend).filter(|_| !all_open) {
+        let all_open = open.iter().all(Option::is_some);
+        for (backend, open) in self.backends.iter().zip(open) {
+            let why = match open.filter(|_| !all_open) {
                 Some(open) => {
                     let until = open.until.to_zoned(TimeZone::system()).strftime("%H:%M:%S");
                     format!("it is left out until {until}: {}", open.why)

@@ -6,7 +6,7 @@ use serde_json::{Value, json};
 
 use super::conversation::{Conversation, ModelReply, ToolResult, Turn};
 use super::openai::tool;
-use super::parts::{ModelFault, ReplyParts, text_at, told_error};
+use super::parts::{ModelFault, ReplyParts, text_at};
 
 pub(super) fn request(model: &str, conversation: &Conversation) -> Value {
     let mut messages = vec![json!({"role": "system", "content": conversation.system})];
@@ -42,9 +42,6 @@ fn tool_message(result: &ToolResult) -> Value {
 
 /// One line of a stream, or the whole reply, which has the same form.
 pub(super) fn take(parts: &mut ReplyParts, event: &Value) -> Result<(), ModelFault> {
-    if let Some(fault) = told_error(event) {
-        return Err(fault);
-    }
     parts.text(text_at(event, "/message/content"))?;
     let calls = event
         .pointer("/message/tool_calls")

@@ -3,7 +3,7 @@
 use serde_json::{Value, json};
 
 use super::conversation::{Conversation, ModelReply, ToolResult, ToolSpec, Turn};
-use super::parts::{ModelFault, ReplyParts, text_at, told_error};
+use super::parts::{ModelFault, ReplyParts, text_at};
 
 pub(super) fn request(model: &str, conversation: &Conversation) -> Value {
     let mut messages = vec![json!({"role": "system", "content": conversation.system})];
@@ -53,9 +53,6 @@ fn tool_message(turn: usize, place: usize, result: &ToolResult) -> Value {
 
 /// One event of a stream, or the whole reply, which has `message` where an event has `delta`.
 pub(super) fn take(parts: &mut ReplyParts, event: &Value) -> Result<(), ModelFault> {
-    if let Some(fault) = told_error(event) {
-        return Err(fault);
-    }
     // The last event of a stream may count tokens and hold no choice.
     let Some(choice) = event.pointer("/choices/0") else {
         return Ok(());

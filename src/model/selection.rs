@@ -87,10 +87,10 @@ fn ollama_url(host: &str) -> String {
     let has_port = rest
         .rsplit_once(':')
         .is_some_and(|(_, port)| port.parse::<u16>().is_ok());
-    let port = match scheme {
-        _ if has_port => "",
-        "http" => ":11434",
-        _ => "",
+    let port = if scheme == "http" && !has_port {
+        ":11434"
+    } else {
+        ""
     };
     format!("{scheme}://{rest}{port}")
 }

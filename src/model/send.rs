@@ -186,6 +186,9 @@ impl<'s> Reading<'s> {
         for document in documents {
             self.has_begun = true;
             let before = self.parts.said().len();
+            if let Some(fault) = told_error(document) {
+                return Err(fault);
+            }
             (self.take)(&mut self.parts, document)?;
             (self.said)(&self.parts.said()[before..]);
         }
@@ -194,10 +197,10 @@ impl<'s> Reading<'s> {
 
     /// All parts, after the last one.
     fn end(mut self) -> Result<ReplyParts, ModelFault> {
-        let reader = std::mem::replace(&mut self.reader, BodyReader::new(BodyForm::Document));
         // What follows OpenAI's last event is not waited for.
-        if !reader.is_done {
-            self.documents(&reader.end()?)?;
+        if !self.reader.is_done {
+            let rest = self.reader.end()?;
+            self.documents(&rest)?;
         }
         Ok(self.parts)
     }

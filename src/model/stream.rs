@@ -76,7 +76,7 @@ impl BodyReader {
     }
 
     /// The documents that are whole because the body ends here.
-    pub(super) fn end(mut self) -> Result<Vec<Value>, ModelFault> {
+    pub(super) fn end(&mut self) -> Result<Vec<Value>, ModelFault> {
         let rest = std::mem::take(&mut self.rest);
         let text = String::from_utf8_lossy(&rest);
         match self.form {
@@ -93,12 +93,7 @@ impl BodyReader {
 
     fn line(&mut self, line: &str) -> Result<Option<Value>, ModelFault> {
         if self.form == BodyForm::Lines {
-            return match line.trim() {
-                "" => Ok(None),
-                text => serde_json::from_str(text)
-                    .map(Some)
-                    .map_err(|e| not_json(&e)),
-            };
+            return document(line);
         }
         if line.is_empty() {
             return self.event();
@@ -114,16 +109,21 @@ impl BodyReader {
     /// The event whose lines have all come.
     fn event(&mut self) -> Result<Option<Value>, ModelFault> {
         let data = std::mem::take(&mut self.data);
-        match data.trim() {
-            "" => Ok(None),
-            "[DONE]" => {
-                self.is_done = true;
-                Ok(None)
-            }
-            text => serde_json::from_str(text)
-                .map(Some)
-                .map_err(|e| not_json(&e)),
+        if data.trim() == "[DONE]" {
+            self.is_done = true;
+            return Ok(None);
         }
+        document(&data)
+    }
+}
+
+/// None for a text of spaces alone.
+fn document(text: &str) -> Result<Option<Value>, ModelFault> {
+    match text.trim() {
+        "" => Ok(None),
+        text => serde_json::from_str(text)
+            .map(Some)
+            .map_err(|e| not_json(&e)),
     }
 }
 

@@ -1,7 +1,6 @@
 //! A question that devk does not understand, put to the models that its user has named; what they make of it is shown as
 //! theirs, and recorded.
 
-use std::path::Path;
 use std::time::Duration;
 
 use sha2::Digest;
@@ -16,11 +15,11 @@ use crate::commands::change::{self, PlanRequest};
 use crate::commands::recorded::{RecordedCommand, Recording};
 use crate::config::UserConfig;
 use crate::environment::Environment;
-use crate::error::{Code, Error, Errors, Exit, Result};
+use crate::error::{Code, Error, Errors, Exit, Problems, Result};
 use crate::hex::hex;
 use crate::mcp::mask::Mask;
 use crate::model::{ModelBackend, ModelChain, ModelNews, selected};
-use crate::paths::write_atomic;
+use crate::paths::{forget_old, write_atomic};
 use crate::shell::quote;
 use crate::ui::event::{Reporter, Step};
 use crate::ui::{self, View};
@@ -31,8 +30,6 @@ const PLAN_KEPT: Duration = Duration::from_secs(24 * 3600);
 /// The models of a command.
 pub(super) struct AskedModels {
     chain: ModelChain,
-    /// In the order in which they are asked.
-    names: Vec<String>,
     hides_names: bool,
 }
 
@@ -51,14 +48,15 @@ impl AskedModels {
             true => user.ask.models.clone(),
             false => options.models.clone(),
         };
+        let mut problems = Problems::default();
         let backends = names
             .iter()
-            .map(|name| selected(name, &user.models, &environment));
-        let backends: Vec<ModelBackend> = all(backends)?;
+            .filter_map(|name| problems.collect(selected(name, &user.models, &environment)));
+        let backends: Vec<ModelBackend> = backends.collect();
+        let backends = Errors::unless_empty(problems.0, backends)?;
         let failures = context.paths.cache.join("models");
         Ok(Self {
             chain: ModelChain::new(backends, &failures, &environment),
-            names,
             hides_names: options.hide_names || user.ask.hides_names,
         })
     }
@@ -71,14 +69,6 @@ impl AskedModels {
         );
         is_of_words && !self.chain.is_empty()
     }
-}
-
-fn all<T>(results: impl Iterator<Item = Result<T>>) -> Result<Vec<T>, Errors> {
-    let mut errors = vec![];
-    let found: Vec<_> = results
-        .filter_map(|result| result.map_err(|error| errors.push(error)).ok())
-        .collect();
-    Errors::unless_empty(errors, found)
 }
 
 /// Puts a question to the models; `unclear` is what devk itself said.
@@ -100,7 +90,11 @@ pub(super) async fn consult(
     let command = RecordedCommand {
         kind: AuditKind::AskModel,
         options: vec![],
-        words: [vec![text.to_owned()], models.names.clone()].concat(),
+        words: [text]
+            .into_iter()
+            .chain(models.chain.names())
+            .map(str::to_owned)
+            .collect(),
         of_project: true,
     };
     let recording = Recording::begin(context, Some(command))?;
@@ -226,7 +220,7 @@ fn note(context: &Context, consulted: &Consulted) {
     let trail = &consulted.trail;
     let add = |what: String| context.changes.add(what);
     let passed = trail.passed.iter();
-    passed.for_each(|passed| add(format!("{} gave no reply: {}", passed.backend, passed.why)));
+    passed.for_each(|passed| add(passed.to_string()));
     trail
         .looked
         .iter()
@@ -283,7 +277,7 @@ async fn carry_out(
         .project(&asker.project.namespace)
         .join("plans");
     let file = folder.join(format!("{}.json", &name[..12]));
-    forget_old(&folder);
+    forget_old(&folder, PLAN_KEPT);
     write_atomic(&file, &document, 0o600)?;
     let again = format!("devk change {}", quote(&file));
     if !unnamed.is_empty() {
@@ -299,20 +293,6 @@ async fn carry_out(
         backend: Some(backend),
     };
     change::carry_out(context, &request).await
-}
-
-/// Plans of yesterday are nobody's any more.
-fn forget_old(folder: &Path) {
-    let is_old = |entry: &std::fs::DirEntry| {
-        let modified = entry.metadata().and_then(|meta| meta.modified());
-        let age = modified.ok().and_then(|modified| modified.elapsed().ok());
-        age.is_some_and(|age| age > PLAN_KEPT)
-    };
-    let entries = std::fs::read_dir(folder).into_iter().flatten().flatten();
-    for entry in entries.filter(is_old) {
-        // One that cannot be removed now is removed the next time.
-        let _ = std::fs::remove_file(entry.path());
-    }
 }
 
 fn undecided(plan: &ChangePlan, unnamed: &[ObjectName], backend: &str, again: &str) -> Error {

@@ -2,6 +2,7 @@
 
 use serde::Serialize;
 
+use crate::ask::section;
 use crate::assistant::ConsultedTrail;
 use crate::commands::Context;
 use crate::error::{Error, Result};
@@ -86,18 +87,8 @@ pub(super) fn show(
 fn answered(answer: &str, trail: &ConsultedTrail) -> String {
     let lines = answer.lines().map(escape_controls);
     let mut text: String = lines.map(|line| format!("{line}\n")).collect();
-    let section = |head: &str, lines: Vec<String>| -> String {
-        let lines: String = lines
-            .iter()
-            .map(|line| format!("  {}\n", escape_controls(line)))
-            .collect();
-        match lines.is_empty() {
-            true => String::new(),
-            false => format!("\n{head}:\n{lines}"),
-        }
-    };
     let looked = trail.looked.iter().map(|looked| looked.at.clone());
-    text += &section("looked at", looked.collect());
+    text += &section("looked at", &looked.collect::<Vec<_>>());
     let mut kubectl: Vec<_> = trail
         .looked
         .iter()
@@ -105,7 +96,7 @@ fn answered(answer: &str, trail: &ConsultedTrail) -> String {
         .collect();
     kubectl.sort();
     kubectl.dedup();
-    text += &section("the same with kubectl", kubectl);
+    text += &section("the same with kubectl", &kubectl);
     let mut notes = vec![match trail.is_unverified() {
         true => format!(
             "unverified: these are the words of {}, which has looked at nothing",
@@ -113,7 +104,6 @@ fn answered(answer: &str, trail: &ConsultedTrail) -> String {
         ),
         false => format!("these are the words of {}, and not devk's", trail.backend),
     }];
-    let passed = trail.passed.iter();
-    notes.extend(passed.map(|passed| format!("{} gave no reply: {}", passed.backend, passed.why)));
-    text + &section("note", notes)
+    notes.extend(trail.passed.iter().map(ToString::to_string));
+    text + &section("note", &notes)
 }
