@@ -224,8 +224,11 @@ impl Random {
             if self.chance(40) {
                 lines.push(self.one(&harmless).to_owned());
             }
-            let only: Vec<_> = (0..=self.below(2)).map(|_| self.copy()).collect();
-            lines.extend(only);
+            // What most Dockerfiles have; of the rest, few can be synced.
+            let plain = ["COPY . .", "COPY app /opt/app", "COPY lib web /opt/both/"];
+            lines.push(self.one(&plain).to_owned());
+            let more: Vec<_> = (0..self.below(3)).map(|_| self.copy()).collect();
+            lines.extend(more);
         } else {
             lines.extend((0..=self.below(4)).map(|_| self.step()).collect::<Vec<_>>());
         }
