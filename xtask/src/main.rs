@@ -18,6 +18,7 @@ fn main() -> ExitCode {
         return runc_wrapper::run(&args);
     }
     let outcome = match args.split_first() {
+        Some((task, rest)) if task == "agents" => bench::agents(rest),
         Some((task, rest)) if task == "bench" => bench::main(rest),
         Some((task, rest)) if task == "kubernetes" => kubernetes::main(rest),
         Some((task, rest)) if task == "lab" => lab::main(rest),
@@ -26,8 +27,9 @@ fn main() -> ExitCode {
         Some((task, rest)) if task == "times" => times::main(rest),
         Some((task, rest)) if task == "worktrees" => bench::worktrees(rest),
         _ => Err(anyhow::anyhow!(
-            "usage: cargo xtask bench [PART…] | cargo xtask kubernetes [PART] | cargo xtask lab [--help] | \
-             cargo xtask soak [MINUTES] | cargo xtask tidy | cargo xtask times JUNIT_XML… | cargo xtask worktrees [COUNT]"
+            "usage: cargo xtask agents [MINUTES] | cargo xtask bench [PART…] | cargo xtask kubernetes [PART] | \
+             cargo xtask lab [--help] | cargo xtask soak [MINUTES] | cargo xtask tidy | cargo xtask times JUNIT_XML… | \
+             cargo xtask worktrees [COUNT]"
         )),
     };
     match outcome {

@@ -3,6 +3,7 @@
 
 use anyhow::{Result, bail, ensure};
 
+mod agents;
 mod container;
 mod figures;
 mod forwards;
@@ -14,10 +15,12 @@ mod soak;
 mod stack;
 mod startup;
 mod sync;
+mod trees;
 mod watching;
 mod wire;
 mod worktrees;
 
+pub(crate) use agents::main as agents;
 pub(crate) use soak::main as soak;
 pub(crate) use worktrees::main as worktrees;
 

@@ -1,4 +1,5 @@
-//! Clients of the bench server: a connection asks for N bytes, gets them, and sees the server close.
+//! Clients of the bench server: a connection asks for N bytes, gets them, and sees the server close. And one of the
+//! demo's HTTP servers.
 
 use std::io::{Read, Write};
 use std::net::{SocketAddr, TcpStream};
@@ -28,6 +29,21 @@ pub(super) fn fetch(to: SocketAddr, bytes: usize) -> Result<Duration> {
     }
     ensure!(got == bytes, "{got} of {bytes} bytes arrived from {to}");
     Ok(since.elapsed())
+}
+
+/// What an HTTP server answers to a GET, whatever its status.
+pub(super) fn body(port: u16, path: &str) -> Result<String> {
+    let to = SocketAddr::from(([127, 0, 0, 1], port));
+    let mut stream = TcpStream::connect_timeout(&to, PATIENCE)
+        .with_context(|| format!("cannot connect to {to}"))?;
+    stream.set_read_timeout(Some(PATIENCE))?;
+    stream.write_all(format!("GET {path} HTTP/1.0\r\nHost: {to}\r\n\r\n").as_bytes())?;
+    let mut answer = String::new();
+    stream.read_to_string(&mut answer)?;
+    let (_head, body) = answer
+        .split_once("\r\n\r\n")
+        .with_context(|| format!("{to} answered {answer:?}"))?;
+    Ok(body.to_owned())
 }
 
 /// Megabytes a second over one connection: the best of three, since anything else that runs only takes away.

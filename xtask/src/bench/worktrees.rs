@@ -2,20 +2,16 @@
 //! memory and disk each costs awake and asleep. On a cluster and in folders of its own, removed at the end.
 
 use std::fs;
-use std::path::{Path, PathBuf};
 use std::process::Command;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use anyhow::{Context, Result, bail};
 use serde_json::Value;
 
-use super::stack::built;
+use super::trees::{NODE, Trees};
 use crate::command;
 
 const COUNT: usize = 8;
-const CLUSTER: &str = "devk-worktrees";
-const NODE: &str = "devk-worktrees-control-plane";
-const TEMPLATE: &str = "profiles/demo/.";
 /// The kubelet measures its pods every ten to twenty seconds.
 const MEASURING: Duration = Duration::from_secs(25);
 const MIB: f64 = (1 << 20) as f64;
@@ -62,80 +58,8 @@ pub(crate) fn main(args: &[String]) -> Result<()> {
     Ok(())
 }
 
-struct Trees {
-    devk: PathBuf,
-    folder: PathBuf,
-    count: usize,
-}
-
+/// What the worktrees cost, as rows of tables.
 impl Trees {
-    /// A repository with the demo, and worktrees of it.
-    fn make(count: usize) -> Result<Self> {
-        let folder = std::env::temp_dir().join(format!("devk-worktrees-{}", std::process::id()));
-        let devk = std::env::var_os("DEVK").map_or_else(built, |devk| Ok(devk.into()))?;
-        let trees = Self {
-            devk,
-            folder,
-            count,
-        };
-        let main = trees.root(0);
-        fs::create_dir_all(&main)?;
-        command::run(Command::new("cp").args(["-r", TEMPLATE]).arg(&main))?;
-        let file = main.join("devk.yaml");
-        let config = fs::read_to_string(&file)?;
-        let config = config.replacen("name: devk}", &format!("name: {CLUSTER}}}"), 1);
-        fs::write(&file, config)?;
-        let git = |args: &[&str]| command::run(Command::new("git").current_dir(&main).args(args));
-        git(&["init", "--quiet"])?;
-        git(&["add", "--all"])?;
-        let author = ["-c", "user.name=bench", "-c", "user.email=bench@localhost"];
-        git(&[&author[..], &["commit", "--quiet", "-m", "start"]].concat())?;
-        for number in 1..count {
-            let root = trees.root(number);
-            let root = root.to_string_lossy();
-            git(&[
-                "worktree",
-                "add",
-                "--quiet",
-                "-b",
-                &trees.name(number),
-                &root,
-            ])?;
-        }
-        Ok(trees)
-    }
-
-    fn name(&self, number: usize) -> String {
-        match number {
-            0 => "main".to_owned(),
-            number => format!("tree-{number}"),
-        }
-    }
-
-    fn root(&self, number: usize) -> PathBuf {
-        self.folder.join("projects").join(self.name(number))
-    }
-
-    fn command(&self, root: &Path, args: &[&str]) -> Command {
-        let mut command = Command::new(&self.devk);
-        for (variable, name) in [
-            ("XDG_STATE_HOME", "state"),
-            ("XDG_CACHE_HOME", "cache"),
-            ("XDG_DATA_HOME", "data"),
-        ] {
-            command.env(variable, self.folder.join(name));
-        }
-        command.args(args).arg("-C").arg(root);
-        command
-    }
-
-    fn up(&self, number: usize, options: &[&str]) -> Result<Duration> {
-        let since = Instant::now();
-        let args = [&["up", "-d"], options].concat();
-        command::run(&mut self.command(&self.root(number), &args))?;
-        Ok(since.elapsed())
-    }
-
     fn show(&self, name: &str, took: Option<Duration>) -> Result<()> {
         let seconds = took.map(|took| format!("{:.1} s", took.as_secs_f64()));
         // Before the first `up` there is no node.
@@ -172,16 +96,6 @@ impl Trees {
             );
         }
         Ok(())
-    }
-}
-
-impl Drop for Trees {
-    fn drop(&mut self) {
-        let args = ["down", "--all", "--delete", "--yes"];
-        match command::run(&mut self.command(&self.folder, &args)) {
-            Ok(()) => drop(fs::remove_dir_all(&self.folder)),
-            Err(error) => eprintln!("worktrees: {} could not be removed: {error:#}", self.count),
-        }
     }
 }
 
