@@ -157,6 +157,14 @@ fn a_fix_of_a_shared_chart_is_proven_for_every_release() {
         );
     };
     with("");
+    // One folder, and one refusal.
+    let refused = shop.devk(&["check", "--fix"]);
+    assert_eq!(
+        text(&refused).matches("chart.uncommitted").count(),
+        1,
+        "{}",
+        text(&refused)
+    );
     let shown = shop.devk(&["check", "--fix", "--dry-run"]);
     for said in [
         "ladder of the release `one`: 40 → ",

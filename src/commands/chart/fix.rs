@@ -34,12 +34,13 @@ pub(super) async fn run(
         let error = Error::new(Code::Usage, "`--fix` prints a table or JSON only");
         return Err(error.hint("--format table, or --format json").into());
     }
+    let folders = by_folder(charts);
     if !options.dry_run && !options.allow_dirty {
-        all_committed(charts).await?;
+        all_committed(folders.iter().map(|charts| &charts[0])).await?;
     }
     let figures = FixFigures::default();
     let mut fixes = vec![];
-    for charts in by_folder(charts) {
+    for charts in folders {
         let others = others(project, &charts);
         let fixer = ChartFixer {
             gatherer,
@@ -133,7 +134,9 @@ pub(super) fn others<'a>(
 }
 
 /// Refuses folders whose files nobody could get back.
-pub(super) async fn all_committed(charts: &[CheckedChart<'_>]) -> Result<(), Errors> {
+pub(super) async fn all_committed<'a, 'b: 'a>(
+    charts: impl Iterator<Item = &'a CheckedChart<'b>>,
+) -> Result<(), Errors> {
     let environment = Environment::of_process();
     let mut errors = vec![];
     for chart in charts {

@@ -77,7 +77,7 @@ pub async fn guide(
     let mut score = None;
     if !effects.rules.is_empty() {
         if !options.dry_run && !options.allow_dirty {
-            fix::all_committed(std::slice::from_ref(chart)).await?;
+            fix::all_committed([chart].into_iter()).await?;
         }
         let charts = std::slice::from_ref(chart);
         let fixer = ChartFixer {
