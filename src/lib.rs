@@ -52,6 +52,7 @@ pub mod program;
 pub mod quantity;
 pub mod relay;
 pub mod release;
+mod secret_forms;
 pub mod session;
 mod shell;
 pub mod sync;

@@ -1,7 +1,7 @@
 //! The folders for the state that devk cannot derive: XDG folders, all of them set by environment variables.
 
 use std::fs::{File, TryLockError};
-use std::io::ErrorKind;
+use std::io::{ErrorKind, Read};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
@@ -224,6 +224,24 @@ fn is_at(file: &File, path: &Path) -> bool {
 #[cfg(not(unix))]
 fn is_at(_: &File, _: &Path) -> bool {
     true
+}
+
+/// Reads a regular file of at most `most` bytes: a pipe or a device would be waited for, or never end.
+///
+/// # Errors
+/// Those of the system; [`ErrorKind::InvalidInput`] for what is no regular file, [`ErrorKind::FileTooLarge`].
+pub(crate) fn read_bounded(file: &Path, most: u64) -> std::io::Result<Vec<u8>> {
+    if !std::fs::metadata(file)?.is_file() {
+        let kind = ErrorKind::InvalidInput;
+        return Err(std::io::Error::new(kind, "it is no regular file"));
+    }
+    let mut bytes = vec![];
+    File::open(file)?.take(most + 1).read_to_end(&mut bytes)?;
+    if bytes.len() as u64 > most {
+        let what = format!("it has more than {most} bytes");
+        return Err(std::io::Error::new(ErrorKind::FileTooLarge, what));
+    }
+    Ok(bytes)
 }
 
 /// The error for a file or folder of devk's own that the system refuses, with a hint to repair it.

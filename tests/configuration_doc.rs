@@ -85,7 +85,7 @@ ask:
 
 devk.yaml has `ask.role` and `ask.yes`, too. It lowers what stands here and never raises it: a repository gives no rights on the machine of whoever clones it. What it asks for beyond is said with the preview and in the error.
 
-For CI three variables stand over the file: `DEVK_ASK_ROLE` over `ask.role`, `DEVK_ASK_YES` over `ask.yes`, and `DEVK_ASK_MODEL`, names with commas between them, over `ask.models`. They say nothing about `ask.contexts`.
+Three variables stand over the file: `DEVK_ASK_ROLE` over `ask.role`, `DEVK_ASK_YES` over `ask.yes`, and `DEVK_ASK_MODEL`, names with commas between them, over `ask.models`. They say nothing about `ask.contexts`. With `CI=true` the first two give what they say; elsewhere they only lower what the file gives, for a repository may set variables, too (`.envrc`, `.mcp.json`), and what they ask for beyond is said with the preview. The file is a regular file of at most 1 MiB.
 ";
 
 const TAIL: &str = "

@@ -18,9 +18,12 @@ use crate::paths::{Paths, refused, write_atomic};
 use crate::shell::quote;
 
 const VERSION: u32 = 1;
-/// A longer name, or more of them, is no help.
+/// A longer name is no help.
 const MOST_CHARS: usize = 200;
-const MOST_ENTRIES: usize = 200;
+/// So many names are kept: a person has taught each of them, and none goes by itself.
+const MOST_NAMES: usize = 200;
+/// So many questions are kept; the one that was not used for longest goes first.
+const MOST_QUESTIONS: usize = 200;
 
 /// The memory of one project, by its name: worktrees of a repository share it.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -39,6 +42,26 @@ struct Remembered {
     /// Which question is answered as which other one.
     #[serde(default)]
     questions: BTreeMap<String, String>,
+    /// When a question was last used, as a count of uses; 0 for one that is not here.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    used: BTreeMap<String, u64>,
+}
+
+impl Remembered {
+    /// Notes that a question is used now, and forgets the oldest of too many.
+    fn use_question(&mut self, text: &str) {
+        let now = self.used.values().max().map_or(1, |last| last + 1);
+        self.used.insert(text.to_owned(), now);
+        while self.questions.len() > MOST_QUESTIONS {
+            let age = |said: &&String| self.used.get(*said).copied().unwrap_or_default();
+            let Some(oldest) = self.questions.keys().min_by_key(age).cloned() else {
+                break;
+            };
+            self.questions.remove(&oldest);
+        }
+        let questions = &self.questions;
+        self.used.retain(|said, _| questions.contains_key(said));
+    }
 }
 
 /// A text as it is understood with what is remembered.
@@ -92,7 +115,17 @@ impl AskMemory {
             );
         }
         check(&phrase)?;
-        self.change(|known| known.names.insert(phrase, object.to_owned()))
+        self.change(|known| {
+            known.names.insert(phrase, object.to_owned());
+            match known.names.len() > MOST_NAMES {
+                true => {
+                    let message = format!("more than {MOST_NAMES} names are not remembered");
+                    let hint = "forget one: devk ask memory, then devk ask memory forget \"NAME\"";
+                    Err(Error::new(Code::Usage, message).hint(hint))
+                }
+                false => Ok(()),
+            }
+        })
     }
 
     /// Remembers that a question was answered by another one.
@@ -103,7 +136,25 @@ impl AskMemory {
         let text = words(text);
         check(&text)?;
         let as_question = as_question.trim().to_owned();
-        self.change(|known| known.questions.insert(text, as_question))
+        self.change(|known| {
+            known.questions.insert(text.clone(), as_question);
+            known.use_question(&text);
+            Ok(())
+        })
+    }
+
+    /// Notes that a remembered question was asked again: others are forgotten before it.
+    ///
+    /// # Errors
+    /// [`Code::StateIo`].
+    pub fn used(&mut self, text: &str) -> Result<()> {
+        let text = words(text);
+        self.change(|known| {
+            if known.questions.contains_key(&text) {
+                known.use_question(&text);
+            }
+            Ok(())
+        })
     }
 
     /// Forgets a phrase or a question.
@@ -115,7 +166,9 @@ impl AskMemory {
         if self.entries().any(|(said, _)| said == text) {
             return self.change(|known| {
                 known.names.remove(&text);
-                known.questions.remove(&text)
+                known.questions.remove(&text);
+                known.used.remove(&text);
+                Ok(())
             });
         }
         let near = suggest(&text, self.entries().map(|(said, _)| said));
@@ -164,14 +217,10 @@ impl AskMemory {
     }
 
     /// Changes what the file holds now: another devk may have changed it since.
-    fn change(&mut self, change: impl FnOnce(&mut Remembered) -> Option<String>) -> Result<()> {
-        self.known = read(&self.file)?;
-        change(&mut self.known);
-        if self.entries().count() > MOST_ENTRIES {
-            let message =
-                format!("more than {MOST_ENTRIES} names and questions are not remembered");
-            return Err(Error::new(Code::Usage, message).hint("devk ask memory"));
-        }
+    fn change(&mut self, change: impl FnOnce(&mut Remembered) -> Result<()>) -> Result<()> {
+        let mut known = read(&self.file)?;
+        change(&mut known)?;
+        self.known = known;
         self.known.version = VERSION;
         let text = serde_json::to_vec_pretty(&self.known).map_err(|e| damaged(&self.file, &e))?;
         write_atomic(&self.file, &text, 0o600)
@@ -293,6 +342,37 @@ mod tests {
             Some("what is wrong")
         );
         assert_eq!(known.answered_as("is the shop ok"), None);
+    }
+
+    #[test]
+    fn names_and_questions_have_places_of_their_own_and_the_oldest_unused_question_goes_first() {
+        let dir = tempfile::tempdir().unwrap();
+        let mut known = memory(dir.path());
+        for at in 0..MOST_QUESTIONS {
+            known
+                .question(&format!("question {at:03}"), "what is wrong")
+                .unwrap();
+        }
+        known.used("Question 000?").unwrap();
+        known.question("one more", "list pods").unwrap();
+        let mut known = memory(dir.path());
+        assert_eq!(known.answered_as("question 000"), Some("what is wrong"));
+        assert_eq!(known.answered_as("one more"), Some("list pods"));
+        assert_eq!(known.answered_as("question 001"), None);
+        assert_eq!(known.entries().count(), MOST_QUESTIONS);
+        for at in 0..MOST_NAMES {
+            known
+                .name(&format!("thing {at}"), "deploy/payments")
+                .unwrap();
+        }
+        let refused = known
+            .name("a thing too many", "deploy/payments")
+            .unwrap_err();
+        assert_eq!(refused.code, Code::Usage);
+        // What was refused is not known, nor has it taken the place of another.
+        assert_eq!(known.entries().count(), MOST_QUESTIONS + MOST_NAMES);
+        assert_eq!(known.applied("a thing too many").used.len(), 0);
+        known.name("thing 0", "deploy/web").unwrap();
     }
 
     #[test]

@@ -239,10 +239,12 @@ fn repeated<'r>(reply: &'r ModelReply, conversation: &Conversation) -> Option<&'
     is_made.then_some(first.name.as_str())
 }
 
+/// How long a conversation is, in bytes: what a model called goes to it with each further reply, too.
 fn length(conversation: &Conversation) -> usize {
+    let of_call = |call: &ModelCall| call.name.len() + call.arguments.to_string().len();
     let of_turn = |turn: &Turn| match turn {
         Turn::User(text) => text.len(),
-        Turn::Model(reply) => reply.text.len(),
+        Turn::Model(reply) => reply.text.len() + reply.calls.iter().map(of_call).sum::<usize>(),
         Turn::Tools(results) => results.iter().map(|result| result.text.len()).sum(),
     };
     conversation.turns.iter().map(of_turn).sum()

@@ -15,6 +15,7 @@ use crate::cluster::client::objects_of;
 use crate::error::{chain, on_cluster};
 use crate::mcp::mask::is_secret;
 use crate::model::{ModelCall, ToolSpec};
+use crate::secret_forms::secret_words;
 
 pub(super) const LOOK: &str = "look";
 pub(super) const GET: &str = "get";
@@ -152,9 +153,8 @@ async fn get(asker: &Asker, call: &ModelCall) -> Result<(ModelLook, String), Str
         ));
     }
     // A name becomes a part of a path.
-    let is_name = |c: char| c.is_ascii_lowercase() || c.is_ascii_digit() || "-.".contains(c);
-    if !name.chars().all(is_name) || name.starts_with('.') || name.len() > 253 {
-        return Err(format!("`{GET}` needs a name of Kubernetes"));
+    if !kind.takes_name(name) {
+        return Err(format!("`{GET}` needs the name of a {kind}"));
     }
     let object = api(asker, kind, namespace).get(name).await;
     let object = object.map_err(|e| chain(&e))?;
@@ -204,9 +204,11 @@ fn strip(object: &mut Value) {
 fn strip_secrets(value: &mut Value) {
     match value {
         Value::Array(items) => {
+            let words = items.iter().map(|item| item.as_str().unwrap_or_default());
+            let known = secret_words(&words.collect::<Vec<_>>());
             // `--password x`
             let mut is_next_secret = false;
-            for item in items {
+            for (item, is_known) in items.iter_mut().zip(known) {
                 let Some(text) = item.as_str() else {
                     strip_secrets(item);
                     continue;
@@ -215,7 +217,8 @@ fn strip_secrets(value: &mut Value) {
                 let is_flag = text.starts_with('-');
                 let is_pass = name.to_ascii_lowercase().contains("pass");
                 let is_secret_flag = is_flag && (is_pass || is_secret(name, ""));
-                let is_left_out = is_next_secret && !is_flag
+                let is_left_out = is_known
+                    || is_next_secret && !is_flag
                     || is_secret_flag && !inline.is_empty()
                     || is_secret("", text)
                     || is_secret("", inline);

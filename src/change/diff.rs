@@ -5,6 +5,7 @@ use serde::Serialize;
 use serde_json::{Map, Value};
 
 use super::kind::ObjectKind;
+use crate::secret_forms::{has_secret, secret_words};
 use crate::ui::harmless;
 
 /// What stands in the place of a value that may be secret.
@@ -226,7 +227,18 @@ pub(super) fn masked(value: &Value) -> Value {
             });
             Value::Object(members.collect())
         }
-        Value::Array(items) => Value::Array(items.iter().map(masked).collect()),
+        Value::Array(items) => {
+            let words = items.iter().map(|item| item.as_str().unwrap_or_default());
+            let words = secret_words(&words.collect::<Vec<_>>());
+            let items = items
+                .iter()
+                .zip(words)
+                .map(|(item, is_secret)| match is_secret {
+                    true => Value::from(MASK),
+                    false => masked(item),
+                });
+            Value::Array(items.collect())
+        }
         text if has_password(text) => Value::from(MASK),
         other => other.clone(),
     }
@@ -244,17 +256,16 @@ fn masked_texts(texts: &Map<String, Value>) -> Value {
     Value::Object(texts.collect())
 }
 
-/// `scheme://user:password@host`, anywhere in the text.
+/// Whether a value is a text with a secret in it, such as a URL with a password; or a list of words with one.
 pub(super) fn has_password(value: &Value) -> bool {
-    let text = match value {
-        Value::String(text) => text.as_str(),
-        _ => return false,
-    };
-    text.split("://").skip(1).any(|rest| {
-        let authority = rest.split(['/', '?', '#', ' ']).next().unwrap_or_default();
-        let user = authority.rsplit_once('@').map(|(user, _)| user);
-        user.is_some_and(|user| user.contains(':'))
-    })
+    match value {
+        Value::String(text) => has_secret(text),
+        Value::Array(items) => {
+            let words: Option<Vec<_>> = items.iter().map(Value::as_str).collect();
+            words.is_some_and(|words| secret_words(&words).contains(&true))
+        }
+        _ => false,
+    }
 }
 
 /// What a value consists of: a mapping by its keys, a list of mappings by their names or places; nothing for what is not

@@ -4,6 +4,10 @@ use kube::core::{ApiResource, GroupVersionKind};
 use serde::Serialize;
 
 use crate::error::suggest;
+use crate::kubernetes_schema::is_dns_subdomain;
+
+/// So long the API server lets a name be.
+const MOST_NAME_BYTES: usize = 253;
 
 macro_rules! kinds {
     ($($kind:ident: $group:literal $version:literal $plural:literal $scope:ident [$($short:literal),*];)+) => {
@@ -100,6 +104,21 @@ impl ObjectKind {
         matches!(self.row().scope, Scope::Namespaced)
     }
 
+    /// Whether an object of the kind may have this name. Roles and their bindings take every name that is one part of a path,
+    /// such as `system:reader`; of those, what has no meaning in a path is taken alone.
+    pub fn takes_name(self, name: &str) -> bool {
+        match self {
+            Self::Role | Self::RoleBinding => {
+                let fits = |c: char| c.is_ascii_alphanumeric() || "-._:@+".contains(c);
+                !name.is_empty()
+                    && name.len() <= MOST_NAME_BYTES
+                    && ![".", ".."].contains(&name)
+                    && name.chars().all(fits)
+            }
+            _ => is_dns_subdomain(name),
+        }
+    }
+
     /// Whether its objects make pods from a template.
     pub const fn has_template(self) -> bool {
         matches!(
@@ -172,6 +191,24 @@ mod tests {
         assert_eq!(ObjectKind::named("deployment"), None);
         assert_eq!(ObjectKind::near("Deploymnet"), Some(ObjectKind::Deployment));
         assert_eq!(ObjectKind::near("netpol"), Some(ObjectKind::NetworkPolicy));
+    }
+
+    #[test]
+    fn a_role_takes_names_that_other_kinds_do_not_and_none_takes_more_than_a_part_of_a_path() {
+        for name in ["system:reader", "Reader", "team.shop:read_all"] {
+            assert!(ObjectKind::Role.takes_name(name), "{name}");
+            assert!(ObjectKind::RoleBinding.takes_name(name), "{name}");
+            assert!(!ObjectKind::Deployment.takes_name(name), "{name}");
+        }
+        for kind in ObjectKind::ALL {
+            assert!(kind.takes_name("web-1.a"), "{kind}");
+            for name in [
+                "", ".", "..", "a/b", "a%2fb", "../a", "a b", "a?b", "a#b", "a\\b", "ä", "a\n",
+            ] {
+                assert!(!kind.takes_name(name), "{kind} {name:?}");
+            }
+            assert!(!kind.takes_name(&"a".repeat(254)), "{kind}");
+        }
     }
 
     #[test]

@@ -5,7 +5,7 @@ use serde_json::Value;
 use super::kind::ObjectKind;
 use super::plan::ObjectName;
 use super::read::{PlanProblems, below, known_keys, object, shown, text};
-use crate::kubernetes_schema::{is_dns_label, is_dns_subdomain};
+use crate::kubernetes_schema::is_dns_label;
 
 /// The object that a step names; None if it names none, which is a problem then.
 pub(super) fn object_name(
@@ -90,11 +90,7 @@ fn is_namespace(name: &str, path: &[String], problems: &mut PlanProblems<'_>) ->
 }
 
 fn is_name(kind: ObjectKind, name: &str, path: &[String], problems: &mut PlanProblems<'_>) -> bool {
-    let is_of_rights = matches!(kind, ObjectKind::Role | ObjectKind::RoleBinding);
-    let fits = match is_of_rights {
-        true => is_dns_subdomain(&name.replace(':', "-")),
-        false => is_dns_subdomain(name),
-    };
+    let fits = kind.takes_name(name);
     if !fits {
         let what = format!("`{}` is no name of a {kind}", shown(name));
         let hint = "a step names one object: no pattern, no list, no `all`".to_owned();

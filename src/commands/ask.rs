@@ -140,6 +140,10 @@ impl Asking<'_> {
                 "this was answered as `{before}` before, and is so now"
             ));
             reply = Ok(answer);
+            // That it is the last one used is worth a warning, not the answer.
+            if let Err(error) = memory.used(&text) {
+                ui::warning(&error, self.context.format);
+            }
         }
         let AskOptions { approve, yes, .. } = &self.options;
         match reply {

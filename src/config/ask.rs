@@ -57,6 +57,10 @@ pub struct UserAsk {
     pub hides_names: bool,
     /// How much answers say.
     pub mode: Option<AskMode>,
+    /// What variables ask for beyond what the file gives, as sentences.
+    pub beyond: Vec<String>,
+    /// A variable has lowered the role.
+    pub is_lowered: bool,
 }
 
 /// What the user gives a project on a cluster.
@@ -69,6 +73,8 @@ pub struct AskRights {
     pub beyond: Vec<String>,
     /// devk.yaml has lowered the role.
     lowered: bool,
+    /// `DEVK_ASK_ROLE` has.
+    lowered_by_variable: bool,
     /// The context of a cluster that devk did not make.
     context: Option<String>,
     file: PathBuf,
@@ -125,6 +131,34 @@ impl AskMode {
 }
 
 impl UserAsk {
+    /// Takes what variables say over the file: in CI as it is; elsewhere they only lower, for a repository may set them.
+    pub(super) fn vary(&mut self, role: Option<AskRole>, yes: Option<AskYes>, is_ci: bool) {
+        let given = self.role.unwrap_or(AskRole::Operator);
+        if let Some(role) = role {
+            if role > given && !is_ci {
+                let (role, given) = (role.word(), given.word());
+                self.beyond.push(format!(
+                    "DEVK_ASK_ROLE asks for the role `{role}`, and without CI=true it only lowers: your configuration gives `{given}`"
+                ));
+            }
+            self.is_lowered = role < given;
+            self.role = Some(if is_ci { role } else { role.min(given) });
+        }
+        if let Some(yes) = yes {
+            if Some(yes) > self.yes && !is_ci {
+                let yes = yes.word();
+                self.beyond.push(format!(
+                    "DEVK_ASK_YES asks to leave what is {yes} unasked, and without CI=true it only lowers: your configuration leaves {} unasked",
+                    self.yes.map_or("nothing", AskYes::word)
+                ));
+            }
+            self.yes = match is_ci {
+                true => Some(yes),
+                false => self.yes.min(Some(yes)),
+            };
+        }
+    }
+
     /// What a project gets that has `asked` for it in its devk.yaml. `context` is that of a cluster that devk did not make:
     /// there nothing is left unasked.
     pub fn rights(&self, asked: &AskConfig, context: Option<&str>) -> AskRights {
@@ -133,7 +167,11 @@ impl UserAsk {
             Some(context) => *self.contexts.get(context).unwrap_or(&AskRole::Viewer),
         };
         let unasked = self.yes.filter(|_| context.is_none());
-        let mut beyond = vec![];
+        // On other clusters the variables say nothing.
+        let mut beyond = match context {
+            None => self.beyond.clone(),
+            Some(_) => vec![],
+        };
         if let Some(role) = asked.role.filter(|role| *role > given) {
             let (role, given) = (role.word(), given.word());
             beyond.push(format!(
@@ -155,6 +193,7 @@ impl UserAsk {
             },
             beyond,
             lowered: asked.role.is_some_and(|role| role < given),
+            lowered_by_variable: self.is_lowered && context.is_none(),
             context: context.map(str::to_owned),
             file: self.file.clone(),
         }
@@ -168,6 +207,10 @@ impl AskRights {
         match &self.context {
             _ if self.lowered => format!(
                 "devk.yaml lowers the role to `{}`: raise or remove its `ask.role`",
+                self.role.word()
+            ),
+            _ if self.lowered_by_variable => format!(
+                "the variable DEVK_ASK_ROLE lowers the role to `{}`: unset DEVK_ASK_ROLE",
                 self.role.word()
             ),
             Some(_) if role == AskRole::Admin => {

@@ -4,20 +4,22 @@
 use crate::environment::Environment;
 use crate::error::{Code, Error, Errors};
 use crate::model::{KeySource, ModelBackend, selected};
-use crate::paths::{Paths, refused};
+use crate::paths::Paths;
+use crate::shell::quote;
 
 use super::ask::{AskConfig, AskMode, AskRole, AskYes, UserAsk};
 use super::decode::{self, entries, text, texts};
 use super::format::duration;
+use super::read::read;
 use super::schema::{Shape, USER};
 use super::yaml::{ConfigNode, parse};
 use super::{check, did_you_mean};
 
 /// The file in the user's configuration folder.
 pub const USER_FILE: &str = "config.yaml";
-/// Over `ask.role`.
+/// Over `ask.role`, in CI; elsewhere it only lowers it, since a repository may set it (`.envrc`, `.mcp.json`).
 const ROLE: &str = "DEVK_ASK_ROLE";
-/// Over `ask.yes`.
+/// Over `ask.yes`, in the same way.
 const YES: &str = "DEVK_ASK_YES";
 /// Over `ask.models`: names with commas between them.
 const MODELS: &str = "DEVK_ASK_MODEL";
@@ -38,10 +40,12 @@ impl UserConfig {
     pub fn load(paths: &Paths, environment: &Environment) -> Result<Self, Errors> {
         let file = paths.config.join(USER_FILE);
         let mut problems = vec![];
-        let text = match std::fs::read_to_string(&file) {
-            Ok(text) => text,
-            Err(e) if e.kind() == std::io::ErrorKind::NotFound => String::new(),
-            Err(e) => return Err(refused("read", &file, &e).into()),
+        let is_gone =
+            std::fs::metadata(&file).is_err_and(|e| e.kind() == std::io::ErrorKind::NotFound);
+        let text = match is_gone {
+            true => String::new(),
+            // The remedies of devk.yaml are none for the user's own file.
+            false => read(&file).map_err(|error| error.hint(remedy(&file)))?,
         };
         let tree = match text.trim() {
             "" => None,
@@ -75,8 +79,11 @@ impl UserConfig {
         };
         let role = over(ROLE, &AskRole::ALL.map(AskRole::word));
         let yes = over(YES, &AskYes::ALL.map(AskYes::word));
-        ask.role = role.and_then(|text| AskRole::parse(&text)).or(ask.role);
-        ask.yes = yes.and_then(|text| AskYes::parse(&text)).or(ask.yes);
+        ask.vary(
+            role.and_then(|text| AskRole::parse(&text)),
+            yes.and_then(|text| AskYes::parse(&text)),
+            environment.get("CI") == Some("true"),
+        );
         if let Some(names) = environment.get(MODELS) {
             let names = names
                 .split(',')
@@ -86,6 +93,14 @@ impl UserConfig {
         }
         Errors::unless_empty(problems, Self { ask, models })
     }
+}
+
+/// What to do about a file that is none, is too large or is no text.
+fn remedy(file: &std::path::Path) -> String {
+    format!(
+        "keep a text file of settings there, or nothing: ls -l {}",
+        quote(file)
+    )
 }
 
 fn of_file(node: &ConfigNode, problems: &mut Vec<Error>) -> UserAsk {
@@ -243,10 +258,70 @@ mod tests {
         assert_eq!(file.yes, Some(AskYes::Reversible));
         assert_eq!(file.contexts["team"], AskRole::Operator);
         assert_eq!(file.contexts["a/b:c"], AskRole::Viewer);
-        let over = loaded(text, &[(ROLE, "admin"), (YES, "disruptive")]).unwrap();
+        let over = loaded(
+            text,
+            &[(ROLE, "admin"), (YES, "disruptive"), ("CI", "true")],
+        )
+        .unwrap();
         assert_eq!(over.role, Some(AskRole::Admin));
         assert_eq!(over.yes, Some(AskYes::Disruptive));
+        assert_eq!(over.beyond, [""; 0]);
         assert_eq!(loaded("# empty\n", &[(YES, "")]).unwrap().yes, None);
+    }
+
+    #[test]
+    fn outside_of_ci_a_variable_only_lowers_and_what_it_asks_for_beyond_is_told() {
+        for ci in [&[][..], &[("CI", "false")], &[("CI", "1")]] {
+            let with = |text: &str, role: &'static str, yes: &'static str| {
+                loaded(text, &[ci, &[(ROLE, role), (YES, yes)]].concat()).unwrap()
+            };
+            let raised = with(
+                "ask: {role: viewer, yes: reversible}\n",
+                "admin",
+                "disruptive",
+            );
+            assert_eq!(raised.role, Some(AskRole::Viewer));
+            assert_eq!(raised.yes, Some(AskYes::Reversible));
+            let told = raised.rights(&AskConfig::default(), None).beyond.join("\n");
+            assert!(told.contains(ROLE) && told.contains(YES), "{told}");
+            // Without a file `operator` is given, and nothing is left unasked.
+            let raised = with("", "admin", "reversible");
+            assert_eq!((raised.role, raised.yes), (Some(AskRole::Operator), None));
+            let lowered = with(
+                "ask: {role: admin, yes: disruptive}\n",
+                "viewer",
+                "reversible",
+            );
+            assert_eq!(lowered.role, Some(AskRole::Viewer));
+            assert_eq!(lowered.yes, Some(AskYes::Reversible));
+            assert_eq!(lowered.beyond, [""; 0]);
+            let rights = lowered.rights(&AskConfig::default(), None);
+            let how = rights.how_to_get(AskRole::Admin);
+            assert!(how.contains("unset DEVK_ASK_ROLE"), "{how}");
+        }
+    }
+
+    #[test]
+    fn a_file_that_is_no_file_or_too_large_is_told_with_its_remedy() {
+        let dir = tempfile::tempdir().unwrap();
+        let paths = Paths::below(dir.path());
+        std::fs::create_dir_all(&paths.config).unwrap();
+        let file = paths.config.join(USER_FILE);
+        let refused = || {
+            let errors = UserConfig::load(&paths, &Environment::default()).unwrap_err();
+            let error = errors.0.into_iter().next().unwrap();
+            assert_eq!(error.file.as_deref(), Some(file.as_path()));
+            assert!(error.hint.unwrap().contains("ls -l"), "{}", error.message);
+            error.message
+        };
+        let made = std::process::Command::new("mkfifo").arg(&file).status();
+        assert!(made.unwrap().success());
+        assert_eq!(refused(), "this is not a file");
+        std::fs::remove_file(&file).unwrap();
+        std::fs::write(&file, "#".repeat(2 * 1024 * 1024)).unwrap();
+        assert!(refused().contains("at most"));
+        std::fs::write(&file, b"ask: {role: \xff}\n").unwrap();
+        assert!(refused().contains("UTF-8"));
     }
 
     #[test]

@@ -1,6 +1,7 @@
 //! What no answer may show: secrets that devk generated, values of secrets in the environment and in env files of the
-//! repository, the path of the private kubeconfig, PATH. Known values are replaced in every text of an answer; a secret
-//! that only a program in a container knows is none of devk's, and what that program prints is printed.
+//! repository, the path of the private kubeconfig, PATH. Known values are replaced in every text of an answer, and what has
+//! the form of a secret, whoever knows it ([`secret_forms`](crate::secret_forms)). A word that only a program in a container
+//! knows for a secret, and prints without saying so, is printed.
 
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
@@ -14,6 +15,9 @@ use crate::config::{self, Source};
 use crate::environment::Environment;
 use crate::paths::Paths;
 use crate::release::secrets::Secrets;
+use crate::secret_forms::{
+    has_secret, is_secret_key, looks_random, passwords_of_urls, secret_spans, without_secrets,
+};
 
 /// What stands in an answer where a secret was.
 const MASKED: &str = "[masked]";
@@ -21,8 +25,6 @@ const MASKED: &str = "[masked]";
 const LEAST_GENERATED_BYTES: usize = 4;
 /// A shorter value is no secret, whatever its name.
 const LEAST_NAMED_BYTES: usize = 6;
-/// A value of a harmless name is taken for a secret if it is as long as this and looks random.
-const LEAST_RANDOM_BYTES: usize = 16;
 /// A line of a longer value, such as a private key, counts from this length.
 const LEAST_LINE_BYTES: usize = 16;
 /// How deep below the project env files are looked for, and how many folders at most.
@@ -130,7 +132,8 @@ impl Mask {
                     text
                 }
             });
-        self.without_kubeconfigs(text)
+        // What is masked already stays: half of a known secret is none that its form shows.
+        without_secrets(&self.without_kubeconfigs(text), MASKED)
     }
 
     /// A command may name the kubeconfig of a cluster that is not there yet.
@@ -159,9 +162,26 @@ impl Mask {
             Value::Array(items) => items.into_iter().map(|item| self.document(item)).collect(),
             Value::Object(members) => members
                 .into_iter()
-                .map(|(key, value)| (self.text(&key), self.document(value)))
+                .map(|(key, value)| {
+                    let value = match &value {
+                        Value::String(text) => Value::String(self.field(&key, text)),
+                        _ => self.document(value),
+                    };
+                    (self.text(&key), value)
+                })
                 .collect(),
             other => other,
+        }
+    }
+}
+
+impl Mask {
+    /// The value of a field: in a document its name does not stand in the text.
+    fn field(&self, name: &str, value: &str) -> String {
+        let is_secret = is_secret_key(name) && has_secret(&format!("{name}={value:?}"));
+        match is_secret {
+            true => MASKED.to_owned(),
+            false => self.text(value),
         }
     }
 }
@@ -181,30 +201,38 @@ fn repository(folder: &Path) -> &Path {
 
 /// Whether a value of this name is to be left out where the name stands beside it: a weak password is one, too.
 pub(crate) fn is_secret(name: &str, value: &str) -> bool {
-    is_secret_name(name) || password_of_url(value).is_some() || is_random(value)
+    is_secret_name(name) || has_secret(value) || looks_random(value)
 }
 
 /// The parts of a variable's value that are secret: all of it, lines of it, or the password of a URL.
 fn secret_parts(name: &str, value: &str) -> Vec<String> {
     let value = value.trim();
-    if let Some(password) = password_of_url(value) {
-        let decoded = percent_decode_str(password)
-            .decode_utf8_lossy()
-            .into_owned();
-        let both = [password.to_owned(), decoded].into_iter();
-        return both.filter(|password| is_strong(password)).collect();
-    }
+    let passwords = passwords_of_urls(value).into_iter().flat_map(|password| {
+        let decoded = percent_decode_str(password).decode_utf8_lossy();
+        [password.to_owned(), decoded.into_owned()]
+    });
+    let within = secret_spans(value)
+        .into_iter()
+        .map(|span| value[span].to_owned());
+    let within = passwords
+        .chain(within)
+        .filter(|password| is_strong(password));
     let is_secret =
-        is_secret_name(name) && is_strong(value) && !is_address(value) || is_random(value);
-    if !is_secret {
-        return vec![];
-    }
-    // A log shows it line by line; an env file may write its line ends as `\n`.
-    let lines = value.split(['\n', '\r']).flat_map(|line| line.split("\\n"));
+        is_secret_name(name) && is_strong(value) && !is_address(value) || looks_random(value);
+    let whole = is_secret.then(|| value.to_owned());
+    let parts: BTreeSet<_> = within.chain(whole).collect();
+    parts.iter().flat_map(|part| with_lines(part)).collect()
+}
+
+/// A secret and its lines: a log shows it line by line, and an env file may write its line ends as `\n`.
+fn with_lines(secret: &str) -> Vec<String> {
+    let lines = secret
+        .split(['\n', '\r'])
+        .flat_map(|line| line.split("\\n"));
     let lines = lines
         .map(str::trim)
         .filter(|line| line.len() >= LEAST_LINE_BYTES && !line.starts_with("-----"));
-    lines.chain([value]).map(str::to_owned).collect()
+    lines.chain([secret]).map(str::to_owned).collect()
 }
 
 fn is_secret_name(name: &str) -> bool {
@@ -230,29 +258,6 @@ fn is_strong(value: &str) -> bool {
 /// A URL without a password, or the path of a file that is there: the place of a secret, and no secret.
 fn is_address(value: &str) -> bool {
     value.contains("://") || (value.starts_with('/') && Path::new(value).exists())
-}
-
-/// Whether a value looks as if a generator had made it: one long word of letters and digits in no order.
-fn is_random(value: &str) -> bool {
-    let is_of_word = |c: char| c.is_ascii_alphanumeric() || "+/=_-.~".contains(c);
-    let count = |is: fn(&char) -> bool| value.chars().filter(is).count();
-    let (digits, upper) = (count(char::is_ascii_digit), count(char::is_ascii_uppercase));
-    let lower = count(char::is_ascii_lowercase);
-    let is_mixed = digits >= 2 && upper >= 2 && lower >= 2;
-    let is_lean = digits >= 4 && upper + lower >= 4 && !value.contains(['.', '-', '/', '_']);
-    value.len() >= LEAST_RANDOM_BYTES
-        && value.chars().all(is_of_word)
-        && !value.starts_with(['/', '.'])
-        && (is_mixed || is_lean)
-}
-
-/// The password in `scheme://user:password@host`, as it is written there.
-fn password_of_url(value: &str) -> Option<&str> {
-    let (_, rest) = value.split_once("://")?;
-    let authority = rest.split(['/', '?', '#']).next()?;
-    // An `@` within the password is an error of the URL, and its owner's secret all the same.
-    let (user, _) = authority.rsplit_once('@')?;
-    user.split_once(':').map(|(_, password)| password)
 }
 
 /// The forms in which a secret stands in texts: as it is, within a JSON string, within a URL, in a Secret.
@@ -365,6 +370,31 @@ mod tests {
         let mask = mask(dir.path(), &[]);
         let shown = "s3cret-one Zx81Kq20Lm3nT7vB s3cret-two s3cret%2Dthree s3cret-three MIIEvQIBADANBgkqhkiG";
         assert_eq!(mask.text(shown), ["[masked]"; 6].join(" "));
+    }
+
+    #[test]
+    fn what_only_its_form_shows_is_masked_too_in_each_address_of_a_text() {
+        let dir = tempfile::tempdir().unwrap();
+        let mask = mask(dir.path(), &[]);
+        let shown =
+            "http://a:80/ postgres://u:one1@h/x, redis://:two2@h; u:three3@tcp(h)/x password=four4";
+        let text = "http://a:80/ postgres://u:[masked]@h/x, redis://:[masked]@h; u:[masked]@tcp(h)/x password=[masked]";
+        assert_eq!(mask.text(shown), text);
+        assert_eq!(mask.text(text), text);
+        let document = json!({"apiToken": "five5", "secretName": "shop-tls", "name": "api"});
+        assert_eq!(
+            mask.document(document),
+            json!({"apiToken": MASKED, "secretName": "shop-tls", "name": "api"})
+        );
+        let other = "HOSTS=postgres://u:s3cret-one@h1/x,postgres://u:s3cret-two@h2/x\nDSN=host=db password=s3cret-three\n";
+        std::fs::write(dir.path().join(".env"), other).unwrap();
+        let mask = Mask::gather(
+            &[dir.path()],
+            &Paths::below(dir.path()),
+            &Environment::default(),
+        );
+        let shown = "s3cret-one s3cret-two s3cret-three";
+        assert_eq!(mask.text(shown), ["[masked]"; 3].join(" "));
     }
 
     #[test]

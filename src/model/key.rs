@@ -5,6 +5,7 @@ use std::path::PathBuf;
 
 use crate::environment::Environment;
 use crate::error::{Code, Error, Result};
+use crate::paths::read_bounded;
 use crate::process::Cmd;
 use crate::shell::quote;
 
@@ -87,17 +88,14 @@ impl KeySource {
                 }
             },
             Self::File(path) => {
-                let unreadable = |e: std::io::Error| {
+                let text = read_bounded(path, MOST_BYTES as u64).map_err(|e| {
                     let what = format!("the key cannot be read from {}: {e}", path.display());
-                    Error::new(Code::ModelKey, what)
-                };
-                let length = std::fs::metadata(path).map_err(unreadable)?.len();
-                if length > MOST_BYTES as u64 {
-                    let what = format!("{} is too long for a key", path.display());
-                    return Err(Error::new(Code::ModelKey, what));
-                }
-                let text = std::fs::read_to_string(path).map_err(unreadable)?;
-                ApiKey::of(&text, &path.display().to_string())
+                    Error::new(Code::ModelKey, what).hint(format!(
+                        "write the key into a file of its own: ls -l {}",
+                        quote(path)
+                    ))
+                })?;
+                ApiKey::of(&String::from_utf8_lossy(&text), &path.display().to_string())
             }
             Self::Command(words) => printed(words, environment).await,
         }
@@ -128,4 +126,32 @@ async fn printed(words: &[String], environment: &Environment) -> Result<ApiKey> 
         return Err(Error::new(Code::ModelKey, what).hint(shown));
     }
     ApiKey::of(&answer.output.stdout, &format!("what `{shown}` prints"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn a_key_file_that_is_no_file_or_has_no_end_is_refused_and_not_waited_for() {
+        let dir = tempfile::tempdir().unwrap();
+        let pipe = dir.path().join("pipe");
+        let made = std::process::Command::new("mkfifo").arg(&pipe).status();
+        assert!(made.unwrap().success());
+        let large = dir.path().join("large");
+        std::fs::write(&large, vec![b'a'; MOST_BYTES + 1]).unwrap();
+        for (file, why) in [
+            (pipe, "no regular file"),
+            (large, "more than"),
+            ("/dev/zero".into(), "no regular file"),
+        ] {
+            let error = KeySource::File(file.clone())
+                .read(&Environment::default())
+                .await;
+            let error = error.unwrap_err();
+            assert_eq!(error.code, Code::ModelKey);
+            assert!(error.message.contains(why), "{}", error.message);
+            assert!(error.hint.unwrap().contains(&*file.to_string_lossy()));
+        }
+    }
 }

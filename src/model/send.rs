@@ -1,5 +1,6 @@
 //! One exchange with one backend: a request over HTTP, its reply within the limits.
 
+use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
 use bytes::Bytes;
@@ -7,10 +8,11 @@ use http_body_util::{BodyExt, Full, Limited};
 use hyper::body::Incoming;
 use hyper::header::{AUTHORIZATION, CONTENT_TYPE, RETRY_AFTER};
 use hyper::{Request, Response, StatusCode, Uri};
-use hyper_rustls::{HttpsConnector, HttpsConnectorBuilder};
+use hyper_rustls::{ConfigBuilderExt, HttpsConnector, HttpsConnectorBuilder};
 use hyper_util::client::legacy::Client;
 use hyper_util::client::legacy::connect::HttpConnector;
 use hyper_util::rt::TokioExecutor;
+use rustls::ClientConfig;
 use serde_json::Value;
 use tokio::time::{Instant, timeout, timeout_at};
 
@@ -225,6 +227,23 @@ fn request(
     request.body(body).map_err(|e| ModelFault(chain(&e)))
 }
 
+/// What a connection needs of TLS: the certificates that this machine trusts, read with the first request.
+fn tls() -> Result<ClientConfig, ModelFault> {
+    static READ: OnceLock<ClientConfig> = OnceLock::new();
+    if let Some(config) = READ.get() {
+        return Ok(config.clone());
+    }
+    // What could not be read is read again: the next request may find it.
+    let provider = rustls::crypto::ring::default_provider();
+    let config = ClientConfig::builder_with_provider(Arc::new(provider))
+        .with_safe_default_protocol_versions()
+        .map_err(|e| ModelFault(format!("TLS cannot be used: {e}")))?
+        .with_native_roots()
+        .map_err(|e| ModelFault(format!("no certificates of this machine: {e}")))?
+        .with_no_client_auth();
+    Ok(READ.get_or_init(|| config).clone())
+}
+
 /// A client that follows no redirect: a key goes to the address that the user named.
 fn client(
     connect: Duration,
@@ -232,10 +251,11 @@ fn client(
     let mut http = HttpConnector::new();
     http.enforce_http(false);
     http.set_connect_timeout(Some(connect));
-    let tls = HttpsConnectorBuilder::new()
-        .with_provider_and_native_roots(rustls::crypto::ring::default_provider())
-        .map_err(|e| ModelFault(format!("no certificates of this machine: {e}")))?;
-    let https = tls.https_or_http().enable_http1().wrap_connector(http);
+    let https = HttpsConnectorBuilder::new()
+        .with_tls_config(tls()?)
+        .https_or_http()
+        .enable_http1()
+        .wrap_connector(http);
     Ok(Client::builder(TokioExecutor::new()).build(https))
 }
 
@@ -277,4 +297,19 @@ fn shown(why: &str, key: Option<&ApiKey>) -> String {
         short.push('…');
     }
     short
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_certificates_of_this_machine_are_read_once() {
+        let (first, second) = (tls().unwrap(), tls().unwrap());
+        // Two clones of one configuration share what it verifies with.
+        assert!(Arc::ptr_eq(
+            first.crypto_provider(),
+            second.crypto_provider()
+        ));
+    }
 }

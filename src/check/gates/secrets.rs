@@ -4,6 +4,7 @@ use super::super::rule::rules;
 use super::super::seen::{Sightings, escaped};
 use super::super::view::{ChartView, RenderingView, list};
 use crate::release::lined::LinedYaml;
+use crate::secret_forms::has_known_key;
 
 rules! { Security;
     "secret.environment" High, Foundation 10, On, Rendering(environment):
@@ -79,21 +80,6 @@ const PLACEHOLDERS: [&str; 18] = [
     "dev",
 ];
 
-/// How the tokens of well-known services begin, each with the characters that follow at least.
-const TOKENS: [(&str, usize); 11] = [
-    ("AKIA", 16),
-    ("ASIA", 16),
-    ("ghp_", 30),
-    ("gho_", 30),
-    ("github_pat_", 30),
-    ("glpat-", 18),
-    ("xoxb-", 20),
-    ("xoxp-", 20),
-    ("sk_live_", 20),
-    ("AIza", 30),
-    ("eyJhbGciOi", 30),
-];
-
 /// Whether a key is named like one of a secret.
 pub(in crate::check) fn is_secret_name(name: &str) -> bool {
     let plain: String = name
@@ -103,16 +89,6 @@ pub(in crate::check) fn is_secret_name(name: &str) -> bool {
         .collect();
     SECRET_NAMES.iter().any(|end| plain.ends_with(end))
         && !NOT_SECRET.iter().any(|end| plain.ends_with(end))
-}
-
-/// A key, or a token of a well-known service, by its form.
-fn is_known_form(text: &str) -> bool {
-    let is_key = text.contains("-----BEGIN") && text.contains("PRIVATE KEY-----");
-    let is_token = TOKENS.iter().any(|(start, more)| {
-        text.strip_prefix(start)
-            .is_some_and(|rest| rest.len() >= *more && rest.chars().all(|c| c.is_ascii_graphic()))
-    });
-    is_key || is_token
 }
 
 fn is_placeholder(text: &str) -> bool {
@@ -149,7 +125,7 @@ fn environment(view: &RenderingView<'_>, seen: &mut Sightings) {
                 let name = variable["name"].as_str().unwrap_or_default();
                 let value = variable["value"].as_str().unwrap_or_default();
                 let is_secret = is_secret_name(name) && is_literal(value);
-                if is_secret || is_known_form(value) {
+                if is_secret || has_known_key(value) {
                     let message = format!("the variable `{name}` has a secret in the clear");
                     seen.container(object, container, &format!("/env/{at}/value"), &[], message);
                 }
@@ -188,7 +164,7 @@ fn values(view: &ChartView<'_>, seen: &mut Sightings) {
     each_value(
         view,
         seen,
-        |name, text| is_known_form(text) || (is_secret_name(name) && looks_used(text)),
+        |name, text| has_known_key(text) || (is_secret_name(name) && looks_used(text)),
         |path| format!("`{path}` looks like a secret in use"),
     );
 }
@@ -198,7 +174,7 @@ fn default_password(view: &ChartView<'_>, seen: &mut Sightings) {
         view,
         seen,
         |name, text| {
-            is_secret_name(name) && is_literal(text) && !looks_used(text) && !is_known_form(text)
+            is_secret_name(name) && is_literal(text) && !looks_used(text) && !has_known_key(text)
         },
         |path| format!("`{path}` has a password that everybody with the chart knows"),
     );
@@ -211,7 +187,7 @@ fn config_map(view: &RenderingView<'_>, seen: &mut Sightings) {
             let text = value.as_str().unwrap_or_default();
             let is_short = !text.trim_end().contains('\n');
             let is_secret = is_secret_name(key) && is_short && is_literal(text.trim());
-            if is_secret || is_known_form(text) {
+            if is_secret || has_known_key(text) {
                 let path = format!("/data/{}", escaped(key));
                 seen.object(map, &path, format!("`{key}` is a secret in the clear"));
             }
@@ -290,7 +266,7 @@ mod tests {
         ] {
             assert!(!looks_used(text), "{text}");
         }
-        assert!(is_known_form(&format!("AKIA{}", "A1".repeat(8))));
+        assert!(has_known_key(&format!("AKIA{}", "A1".repeat(8))));
     }
 
     #[test]

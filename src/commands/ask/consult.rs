@@ -246,6 +246,7 @@ fn note(context: &Context, consulted: &Consulted) {
 fn nothing(unclear: Error, why: &str, trail: &ConsultedTrail) -> Error {
     let message = format!("{}, and no model helps: {why}", unclear.message);
     let error = Error::new(Code::AskModel, message);
+    let error = unclear.evidence.into_iter().fold(error, Error::evidence);
     let passed = trail.passed.iter();
     let error = passed.fold(error, |error, passed| {
         error.evidence(format!("{}: {}", passed.backend, passed.why))
@@ -312,4 +313,31 @@ fn undecided(plan: &ChangePlan, unnamed: &[ObjectName], backend: &str, again: &s
         ))
     });
     error.hint(again)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::model::PassedOver;
+
+    #[test]
+    fn without_a_model_that_helps_all_that_devk_itself_said_is_said() {
+        let unclear = Error::new(Code::AskUnclear, "`purple` is no word of questions")
+            .evidence("nearest question: list pods")
+            .hint("devk ask help");
+        let trail = ConsultedTrail {
+            passed: vec![PassedOver {
+                backend: "local".to_owned(),
+                why: "no answer".to_owned(),
+            }],
+            ..ConsultedTrail::default()
+        };
+        let error = nothing(unclear, "no model answers", &trail);
+        assert_eq!(error.code, Code::AskModel);
+        assert_eq!(
+            error.evidence,
+            ["nearest question: list pods", "local: no answer"]
+        );
+        assert_eq!(error.hint.as_deref(), Some("devk ask help"));
+    }
 }

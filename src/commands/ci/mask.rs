@@ -76,13 +76,13 @@ mod tests {
         };
         let environment = Environment::default();
         let mask = CiMask::of(&context, &project, &environment);
-        assert_eq!(mask.text("TOKEN=hunter-22"), "TOKEN=hunter-22");
+        assert_eq!(mask.text("it is hunter-22"), "it is hunter-22");
         std::fs::write(dir.path().join(".env"), "TOKEN=hunter-22\n").unwrap();
         mask.renew();
-        assert_eq!(mask.text("TOKEN=hunter-22"), "TOKEN=[masked]");
+        assert_eq!(mask.text("it is hunter-22"), "it is [masked]");
         // As the end of the stack removes what it had.
         std::fs::remove_file(dir.path().join(".env")).unwrap();
         mask.renew();
-        assert_eq!(mask.text("TOKEN=hunter-22"), "TOKEN=[masked]");
+        assert_eq!(mask.text("it is hunter-22"), "it is [masked]");
     }
 }

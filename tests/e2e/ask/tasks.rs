@@ -22,8 +22,10 @@ const AT_ONCE: usize = 4;
 /// A task, and how it is done by words alone.
 struct Task {
     name: &'static str,
-    /// Questions, each with what its answer has to say.
+    /// Questions, each with a cell of the table, a piece of evidence or the sentence of its answer, or a part of it.
     asked: &'static [(&'static str, &'static str)],
+    /// Arguments of kubectl, and what they print before a change: the question is about that.
+    before: &'static [(&'static [&'static str], &'static str)],
     /// Requests for changes, each approved as it is shown.
     changes: &'static [&'static str],
     /// Arguments of kubectl, and what they print when the task is done.
@@ -31,6 +33,7 @@ struct Task {
 }
 
 const IMAGE: &str = "jsonpath={.spec.template.spec.containers[0].image}";
+const REPLICAS: &str = "jsonpath={.spec.replicas}";
 const READY: &str = "jsonpath={.status.readyReplicas}";
 const LIMITS: &str = "jsonpath={.spec.containers[0].resources.limits} {.status.phase}";
 const BOUNDS: &str = "jsonpath={.spec.scaleTargetRef.name} {.spec.minReplicas} {.spec.maxReplicas} {.spec.metrics[0].resource.target.averageUtilization}";
@@ -41,18 +44,21 @@ const DONE: &[Task] = &[
     Task {
         name: "scale-deployment",
         asked: &[],
+        before: &[],
         changes: &["scale orders to 2"],
         shows: &[(&["get", "deployment", "orders", "-o", READY], "2")],
     },
     Task {
         name: "scale-down-deployment",
-        asked: &[("how many replicas does carts have", "2")],
+        asked: &[("how many replicas does carts have", "carts has 2")],
+        before: &[(&["get", "deployment", "carts", "-o", REPLICAS], "2")],
         changes: &["scale down carts by 1"],
         shows: &[(&["get", "deployment", "carts", "-o", READY], "1")],
     },
     Task {
         name: "rolling-update-deployment",
         asked: &[("which image does prices run", "busybox:1")],
+        before: &[],
         changes: &["update the image of prices to busybox:1.36"],
         shows: &[(
             &["get", "deployment", "prices", "-o", IMAGE],
@@ -62,6 +68,7 @@ const DONE: &[Task] = &[
     Task {
         name: "list-images-for-pods",
         asked: &[("images of all pods", "redis:7")],
+        before: &[],
         changes: &[],
         shows: &[],
     },
@@ -71,30 +78,35 @@ const DONE: &[Task] = &[
             "errors in the logs of ledger",
             "no connection to books:5432",
         )],
+        before: &[],
         changes: &[],
         shows: &[],
     },
     Task {
         name: "fix-image-pull",
         asked: &[("why is mails not ready", "busybox:none")],
+        before: &[],
         changes: &["set image of mails to busybox:1"],
         shows: &[(&["get", "deployment", "mails", "-o", READY], "1")],
     },
     Task {
         name: "fix-crashloop",
         asked: &[("why does basket crash", "QUEUE_URL is not set")],
+        before: &[],
         changes: &["set QUEUE_URL=redis://queue on basket"],
         shows: &[(&["get", "deployment", "basket", "-o", READY], "1")],
     },
     Task {
         name: "fix-pending-pod",
         asked: &[("why is stock pending", "Insufficient cpu")],
+        before: &[],
         changes: &["lower the cpu request of stock to 10m"],
         shows: &[(&["get", "deployment", "stock", "-o", READY], "1")],
     },
     Task {
         name: "fix-service-routing",
         asked: &[("why does service gate have no endpoints", "app=lobby")],
+        before: &[],
         changes: &["point service gate to app=lobby"],
         shows: &[(
             &[
@@ -111,6 +123,7 @@ const DONE: &[Task] = &[
     Task {
         name: "fix-service-with-no-endpoints",
         asked: &[("why does service depot have no endpoints", "0 replicas")],
+        before: &[],
         changes: &["scale depot to 1"],
         shows: &[(
             &[
@@ -127,6 +140,7 @@ const DONE: &[Task] = &[
     Task {
         name: "deployment-traffic-switch",
         asked: &[("which pods does service till select", "till-blue-")],
+        before: &[],
         changes: &["switch the traffic of service till to version=green"],
         shows: &[(
             &[
@@ -143,6 +157,7 @@ const DONE: &[Task] = &[
     Task {
         name: "create-pod",
         asked: &[],
+        before: &[],
         changes: &["create a pod called scout with image redis:7"],
         shows: &[(
             &[
@@ -158,6 +173,7 @@ const DONE: &[Task] = &[
     Task {
         name: "create-pod-resources-limits",
         asked: &[],
+        before: &[],
         changes: &["create pod guard with image redis:7, memory limit 64Mi and cpu limit 100m"],
         shows: &[(
             &["get", "pod", "guard", "-o", LIMITS],
@@ -167,12 +183,14 @@ const DONE: &[Task] = &[
     Task {
         name: "horizontal-pod-autoscaler",
         asked: &[],
+        before: &[],
         changes: &["autoscale press from 1 to 3 replicas at 50% cpu"],
         shows: &[(&["get", "hpa", "press", "-o", BOUNDS], "press 1 3 50")],
     },
     Task {
         name: "statefulset-lifecycle",
         asked: &[("is vault ready", "Yes")],
+        before: &[],
         changes: &[
             "scale vault to 2",
             "restart vault",
@@ -192,37 +210,48 @@ const DONE: &[Task] = &[
     },
 ];
 
-/// Those of which devk makes no plan from words: what is said instead has to be a refusal, which leaves all as it is.
-const NOT_DONE: &[(&str, &str)] = &[
+/// Those of which devk makes no plan from words: what is said instead has to be this refusal, which leaves all as it is.
+const NOT_DONE: &[(&str, &str, &str)] = &[
     (
         "create-canary-deployment",
         "create a deployment prices-canary with image busybox:1.36",
+        "ask.change",
     ),
     (
         "create-network-policy",
         "create a network policy that lets only lobby reach till",
+        "ask.change",
     ),
     (
         "create-pod-mount-configmaps",
         "create a pod reader with the configmap settings mounted in /etc/settings",
+        "ask.change",
     ),
     (
         "create-simple-rbac",
         "create a role that may read pods and bind it to the service account robot",
+        "ask.change",
     ),
     (
         "fix-probes",
         "set the readiness probe of quotes to port 8080",
+        "ask.change",
     ),
-    ("fix-rbac-wrong-resource", "change the role reader to pods"),
+    (
+        "fix-rbac-wrong-resource",
+        "change the role reader to pods",
+        "ask.change",
+    ),
     (
         "multi-container-pod-communication",
         "create a pod with two containers that share a volume",
+        "ask.change",
     ),
-    ("resize-pvc", "grow the claim of vault to 2Gi"),
+    ("resize-pvc", "grow the claim of vault to 2Gi", "ask.change"),
     (
         "setup-dev-cluster",
         "set up the namespaces dev and staging with quotas",
+        "ask.change",
     ),
 ];
 
@@ -243,10 +272,30 @@ fn change(project: &Project, words: &str) {
     assert_eq!(done.document()["state"], "done", "{words}");
 }
 
+/// What an answer says of the cluster, text by text: not the question, nor the commands and hints beside it.
+fn said(answer: &Value) -> Vec<String> {
+    let list = |value: &Value| value.as_array().cloned().unwrap_or_default();
+    let cells = list(&answer["rows"]);
+    let cells = cells.iter().flat_map(list);
+    let evidence = list(&answer["evidence"]);
+    let evidence = evidence.into_iter().map(|one| one["text"].clone());
+    cells
+        .chain(evidence)
+        .chain([answer["text"].clone()])
+        .filter_map(|text| text.as_str().map(str::to_owned))
+        .collect()
+}
+
 fn does(project: &Project, task: &Task) {
     for (question, says) in task.asked {
         let answer: Value = ask(project, question);
-        assert!(answer.to_string().contains(says), "{question}: {answer}");
+        assert!(
+            said(&answer).iter().any(|text| text.contains(says)),
+            "{question}: {answer}"
+        );
+    }
+    for (args, shown) in task.before {
+        assert_eq!(project.kubectl(args).trim(), *shown, "{}", task.name);
     }
     for words in task.changes {
         change(project, words);
@@ -254,7 +303,9 @@ fn does(project: &Project, task: &Task) {
     for (args, shown) in task.shows {
         let is_shown = || match *shown {
             "" => project.kubectl(args).trim().is_empty(),
-            shown => project.kubectl(args).trim().starts_with(shown),
+            // A name of a pod goes on; everything else is said whole.
+            shown if shown.ends_with('-') => project.kubectl(args).trim().starts_with(shown),
+            shown => project.kubectl(args).trim() == shown,
         };
         eventually(task.name, FOLLOWED, is_shown);
     }
@@ -287,12 +338,11 @@ fn tasks_are_done_by_words_alone_or_refused() {
     project.devk(&["up", "--once"]).well();
     planted(&project);
 
-    let why = ask(&project, "why is quotes not ready").to_string();
+    let why = said(&ask(&project, "why is quotes not ready")).join("\n");
     assert!(why.contains("9999"), "the cause is found, too: {why}");
-    for (name, words) in NOT_DONE {
+    for (name, words, code) in NOT_DONE {
         let refused = project.devk(&["ask", words]).exits(2);
-        let code = refused.error()["code"].to_string();
-        assert!(code.contains("ask."), "{name}: {code}");
+        assert_eq!(refused.error()["code"], *code, "{name}");
     }
 
     let done = Mutex::new(vec![]);
@@ -310,10 +360,13 @@ fn tasks_are_done_by_words_alone_or_refused() {
             });
         }
     });
-    let done = done.into_inner().unwrap();
-    let mut table: Vec<_> = DONE.iter().map(|task| task.name).collect();
-    table.extend(NOT_DONE.iter().map(|(name, _)| *name));
+    let mut done = done.into_inner().unwrap();
+    let mut owed: Vec<_> = DONE.iter().map(|task| task.name).collect();
+    let mut table = owed.clone();
+    table.extend(NOT_DONE.iter().map(|(name, ..)| *name));
     table.sort_unstable();
+    owed.sort_unstable();
+    done.sort_unstable();
     for name in &table {
         let is_done = if done.contains(name) {
             "done"
@@ -324,6 +377,8 @@ fn tasks_are_done_by_words_alone_or_refused() {
     }
     println!("{} of {} without a model", done.len(), table.len());
     assert_eq!(table.len(), 24);
-    assert!(done.len() >= 12);
-    assert_eq!(done.len(), DONE.len());
+    // Each task once, under a name of its own.
+    table.dedup();
+    assert_eq!(table.len(), 24);
+    assert_eq!(done, owed);
 }

@@ -18,6 +18,7 @@ const LAYERS: &[&[&str]] = &[
         "log_lines",
         "program",
         "quantity",
+        "secret_forms",
         "shell",
         "version_range",
     ],
