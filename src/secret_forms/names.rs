@@ -98,8 +98,8 @@ pub(crate) fn is_secret_key(name: &str) -> bool {
     if ["PWD", "OLDPWD"].contains(&name) {
         return false;
     }
-    let words = name.split(|c: char| !c.is_ascii_alphanumeric());
-    let last = words.filter(|word| !word.is_empty()).next_back();
+    let mut words = name.split(|c: char| !c.is_ascii_alphanumeric());
+    let last = words.rfind(|word| !word.is_empty());
     let plain: String = name
         .chars()
         .filter(char::is_ascii_alphanumeric)

@@ -1,5 +1,6 @@
 //! `devk ask` on a real cluster with planted states: its answers are those of kubectl, and it writes nothing.
 
+mod proposed;
 mod tasks;
 
 use std::collections::{BTreeMap, BTreeSet};

@@ -1,21 +1,22 @@
 //! The kinds of tasks of a benchmark of language models on Kubernetes (k8s-ai-bench, 24 of them), made again with images of this
-//! machine, and done without a model: by questions, and by requests whose plans are approved. What is done shows the cluster.
+//! machine, and done without a model: by questions, and by requests whose plans are approved; those that words are not enough for, by
+//! plans of a scripted model. What is done shows the cluster.
 
 use std::sync::Mutex;
 use std::time::Duration;
 
 use serde_json::Value;
 
-use super::ask;
+use super::{ask, proposed};
 use crate::support::eventually;
 use crate::support::machine::{CLUSTER, cluster};
 use crate::support::project::Project;
 
-const NAME: &str = "tasks";
+pub(super) const NAME: &str = "tasks";
 /// What is planted has become what it is to be.
 const PLANTED: Duration = Duration::from_secs(90);
 /// What kube-proxy and the controllers do after a change.
-const FOLLOWED: Duration = Duration::from_secs(30);
+pub(super) const FOLLOWED: Duration = Duration::from_secs(30);
 /// So many tasks are done at once.
 const AT_ONCE: usize = 4;
 
@@ -34,7 +35,7 @@ struct Task {
 
 const IMAGE: &str = "jsonpath={.spec.template.spec.containers[0].image}";
 const REPLICAS: &str = "jsonpath={.spec.replicas}";
-const READY: &str = "jsonpath={.status.readyReplicas}";
+pub(super) const READY: &str = "jsonpath={.status.readyReplicas}";
 const LIMITS: &str = "jsonpath={.spec.containers[0].resources.limits} {.status.phase}";
 const BOUNDS: &str = "jsonpath={.spec.scaleTargetRef.name} {.spec.minReplicas} {.spec.maxReplicas} {.spec.metrics[0].resource.target.averageUtilization}";
 const BEHIND: &str = "jsonpath={.items[*].endpoints[*].targetRef.name}";
@@ -258,7 +259,11 @@ const NOT_DONE: &[(&str, &str, &str)] = &[
 /// Shows a change, has a person approve exactly that, and has it done.
 fn change(project: &Project, words: &str) {
     let shown = project.devk(&["ask", words]).exits(4).document();
-    let preview = &shown["preview"];
+    approved(project, &shown["preview"], &["ask", words]);
+}
+
+/// Has a person approve a preview, and devk do what was shown.
+pub(super) fn approved(project: &Project, preview: &Value, command: &[&str]) {
     let hash = preview["hash"].as_str().unwrap();
     let (question, answer) = match preview["risk"].as_str() {
         Some("destructive") => {
@@ -268,8 +273,10 @@ fn change(project: &Project, words: &str) {
         _ => ("[y/N]", "y"),
     };
     project.answered(&["approve", hash], question, &format!("{answer}\n"));
-    let done = project.devk(&["ask", words, "--approve", hash]).well();
-    assert_eq!(done.document()["state"], "done", "{words}");
+    let done = project
+        .devk(&[command, &["--approve", hash]].concat())
+        .well();
+    assert_eq!(done.document()["state"], "done", "{command:?}");
 }
 
 /// What an answer says of the cluster, text by text: not the question, nor the commands and hints beside it.
@@ -331,10 +338,56 @@ fn planted(project: &Project) {
     });
 }
 
+/// Does all of them, some at once; the answers are in no order.
+fn at_once<T: Sync, R: Send>(tasks: &[T], does: impl Fn(&T) -> R + Sync) -> Vec<R> {
+    let done = Mutex::new(vec![]);
+    let next = Mutex::new(tasks.iter());
+    std::thread::scope(|scope| {
+        for _ in 0..AT_ONCE {
+            scope.spawn(|| {
+                loop {
+                    let Some(task) = next.lock().unwrap().next() else {
+                        return;
+                    };
+                    let one = does(task);
+                    done.lock().unwrap().push(one);
+                }
+            });
+        }
+    });
+    done.into_inner().unwrap()
+}
+
+/// How many of the others a model's plans do. Roles and namespaces are an administrator's.
+fn proposed_by_a_model(project: &Project) -> usize {
+    std::fs::create_dir_all(project.path("config/devk")).unwrap();
+    project.write("config/devk/config.yaml", "ask: {role: admin}\n");
+    let wrong = [
+        "create",
+        "role",
+        "watcher",
+        "--verb=get",
+        "--resource=services",
+    ];
+    project.kubectl(&wrong);
+    let proposed = proposed::all();
+    let mut names = at_once(&proposed, |task| {
+        task.is_done(project);
+        task.name
+    });
+    names.sort_unstable();
+    let owed = NOT_DONE.iter().map(|(name, ..)| *name);
+    // The class of the cluster's volumes does not let them grow, whoever asks.
+    let owed: Vec<_> = owed.filter(|name| *name != "resize-pvc").collect();
+    assert_eq!(names, owed);
+    names.len()
+}
+
 #[test]
-fn tasks_are_done_by_words_alone_or_refused() {
+fn tasks_are_done_by_words_alone_or_by_a_models_plan() {
     cluster();
-    let project = Project::new("tests/e2e/fixtures/tasks", NAME, CLUSTER);
+    let mut project = Project::new("tests/e2e/fixtures/tasks", NAME, CLUSTER);
+    project.set("XDG_CONFIG_HOME", project.path("config"));
     project.devk(&["up", "--once"]).well();
     planted(&project);
 
@@ -345,22 +398,10 @@ fn tasks_are_done_by_words_alone_or_refused() {
         assert_eq!(refused.error()["code"], *code, "{name}");
     }
 
-    let done = Mutex::new(vec![]);
-    let next = Mutex::new(DONE.iter());
-    std::thread::scope(|scope| {
-        for _ in 0..AT_ONCE {
-            scope.spawn(|| {
-                loop {
-                    let Some(task) = next.lock().unwrap().next() else {
-                        return;
-                    };
-                    does(&project, task);
-                    done.lock().unwrap().push(task.name);
-                }
-            });
-        }
+    let mut done = at_once(DONE, |task| {
+        does(&project, task);
+        task.name
     });
-    let mut done = done.into_inner().unwrap();
     let mut owed: Vec<_> = DONE.iter().map(|task| task.name).collect();
     let mut table = owed.clone();
     table.extend(NOT_DONE.iter().map(|(name, ..)| *name));
@@ -376,6 +417,8 @@ fn tasks_are_done_by_words_alone_or_refused() {
         println!("{name:<36}{is_done}");
     }
     println!("{} of {} without a model", done.len(), table.len());
+    let proposed = proposed_by_a_model(&project);
+    println!("{} of {} with one", done.len() + proposed, table.len());
     assert_eq!(table.len(), 24);
     // Each task once, under a name of its own.
     table.dedup();

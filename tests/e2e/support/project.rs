@@ -135,6 +135,18 @@ impl Project {
         machine().kubectl(CLUSTER, &[&["-n", &self.name], words].concat())
     }
 
+    /// What kubectl prints in the project's namespace; None if it fails.
+    pub(crate) fn tried(&self, words: &[&str]) -> Option<String> {
+        let mut kubectl = Command::new("kubectl");
+        kubectl
+            .arg("--kubeconfig")
+            .arg(machine().kubeconfig(CLUSTER));
+        kubectl.args(["-n", &self.name]).args(words);
+        let output = kubectl.output().unwrap();
+        let printed = String::from_utf8_lossy(&output.stdout).into_owned();
+        output.status.success().then_some(printed)
+    }
+
     /// Runs `devk ARGS --format json` in the project's folder to its end.
     pub(crate) fn devk(&self, args: &[&str]) -> Ran {
         self.start(args).ended()
