@@ -47,9 +47,7 @@ pub(super) fn spans(text: &str) -> Vec<Range<usize>> {
         let host = captures.name("host").map_or("", |host| host.as_str());
         // `@tcp(` follows on nothing but a login.
         let is_no_user = !host.is_empty() && NO_USERS.contains(&user.to_ascii_lowercase().as_str());
-        let is_none = is_no_user
-            || is_digest(host)
-            || stands_for_one(secret.as_str());
+        let is_none = is_no_user || is_digest(host) || stands_for_one(secret.as_str());
         (!is_none).then_some(secret.range())
     }));
     found
