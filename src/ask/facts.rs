@@ -67,7 +67,7 @@ pub(super) const FACTS: &[FactRow] = &[
     row(Fact::Resources, &["resources of|for", "how much memory|cpu may|can", "[resource|memory|cpu] request|requests [and|or] [limit|limits] [of|does|do|are|is]",
         "[resource|memory|cpu] limit|limits [and|or] [request|requests] [of|does|do|are|is]"],
         TEMPLATES, &["CONTAINER", "CPU REQUEST", "CPU LIMIT", "MEMORY REQUEST", "MEMORY LIMIT"], pod::resources),
-    row(Fact::Replicas, &["replica|replicas [count|counts] [of|does|do|are|is]", "[how] [many] replicas|instances|copies [of|does|do|are|is|has|have]", "number of replicas|instances|copies [of]", "[how] [many] ready|available|wanted|desired replicas [does|do|has|have|of|are|is]"],
+    row(Fact::Replicas, &["replica|replicas [count|counts] [of|does|do|are|is]", "[how] [many] replicas|replica|instances|copies [of|does|do|are|is|has|have]", "number of replicas|instances|copies [of]", "[how] [many] ready|available|wanted|desired replicas [does|do|has|have|of|are|is]"],
         &[Deployment, StatefulSet, DaemonSet, ReplicaSet, Autoscaler], &["WANTED", "READY", "CURRENT"], pod::replicas),
     row(Fact::Status, &["status|state|phase [of]", "condition|conditions [of]"], EVERYTHING, &["STATUS"], timing::status),
     row(Fact::Age, &["age|ages|uptime [of]", "how old [is|are]", "how long [has|have|is|are]", "when was|were|did|is", "creation time|date [of]"],

@@ -106,7 +106,7 @@ use Verb::*;
 #[rustfmt::skip]
 pub(super) const PHRASES: &[(&str, Meaning)] = &[
     // what changes no answer
-    ("a|an|the|of|for|me|us|my|our|please|all|that|which|what|its|it|their|them|this|these|those", Filler),
+    ("a|an|the|of|for|me|us|my|our|please|pls|plz|all|that|which|what|its|it|their|them|this|these|those", Filler),
     ("show|list|get|give|tell|display|print|find|see|fetch|view|look|looking|return|check|and|also|hi|hello|hey|devk", Filler),
     ("i|we|you|can|could|would|like|to|know|now|currently|right|so|far|with|on|at", Filler),
     ("was|were|be|been|being|am|will|about|from|one|ones|only|just|exactly|really|actually|still", Filler),

@@ -28,7 +28,7 @@ pub struct ChangeRequest {
 
 /// Words before a request that change nothing.
 const POLITE: &[&str] = &[
-    "please|kindly|now|just|then|hey|hi|hello|devk|ok|okay",
+    "please|pls|plz|kindly|now|just|then|hey|hi|hello|devk|ok|okay",
     "can|could|would|will you",
     "i want [you] to",
     "i would like [you] to",
@@ -103,7 +103,8 @@ const OF_VARIABLES: &[&str] = &["env", "environment", "variable", "variables", "
 
 /// Words after which a verb is told, not asked about: `should i restart`, `and delete`.
 const BEFORE_VERBS: &[&str] = &[
-    "i", "we", "you", "to", "should", "must", "please", "not", "never", "let", "and", "then", "if",
+    "i", "we", "you", "to", "should", "must", "please", "pls", "plz", "not", "never", "let", "and",
+    "then", "if",
 ];
 
 impl ChangeRequest {

@@ -261,8 +261,12 @@ impl Question {
         }
         let near: Vec<_> = unknown
             .iter()
-            .filter_map(|word| suggest(&word.to_lowercase(), known.iter().copied()))
-            .map(str::to_owned)
+            .filter_map(|word| {
+                let word = word.to_lowercase();
+                // A phrase that has no place where it stands is not meant by itself.
+                let others = known.iter().copied().filter(|known| *known != word);
+                suggest(&word, others).map(str::to_owned)
+            })
             .collect();
         Unclear::words(&unknown, &near, &super::nearest::questions(&self.text))
     }

@@ -51,7 +51,7 @@ const DONE: &[Task] = &[
     },
     Task {
         name: "scale-down-deployment",
-        asked: &[("how many replicas does carts have", "carts has 2")],
+        asked: &[("how many replicas does carts have", "`carts`, replicas: 2,")],
         before: &[(&["get", "deployment", "carts", "-o", REPLICAS], "2")],
         changes: &["scale down carts by 1"],
         shows: &[(&["get", "deployment", "carts", "-o", READY], "1")],
