@@ -205,7 +205,6 @@ mod tests {
             ("scale up web to 2", "has replicas 3, and 2 is less"),
             ("scale web up to 2", "has replicas 3, and 2 is less"),
             ("scale out web to 1", "has replicas 3, and 1 is less"),
-            ("scale down web by +2", "has replicas 3, and 5 is more"),
             ("scale up web by -1", "has replicas 3, and 2 is less"),
             (
                 "raise the memory limit of web to 256Mi",

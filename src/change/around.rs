@@ -137,7 +137,7 @@ mod tests {
 
     fn refusal(code: u16) -> (u16, Value) {
         let status = json!({"kind": "Status", "apiVersion": "v1", "metadata": {}, "status": "Failure",
-            "message": "no", "reason": "No", "code": code});
+            "message": "no", "reason": if code == 404 { "NotFound" } else { "Other" }, "code": code});
         (code, status)
     }
 

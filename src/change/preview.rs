@@ -20,7 +20,7 @@ use super::kind::ObjectKind;
 use super::kubectl;
 use super::look::{SeenObjects, bound, forbidden, labelled, look, operation, refused};
 use super::operation::{Deed, Operation};
-use super::plan::{ChangeAction, ChangePlan, ChangeStep, OF_CLASH, ObjectName};
+use super::plan::{ChangePlan, ChangeStep, OF_CLASH, ObjectName};
 use super::risk::{ChangeRisk, risk};
 use super::role::keeps_to_role;
 use super::scope::ChangeScope;
@@ -395,6 +395,7 @@ fn widened(before: Option<&Value>, after: &Value) -> Result<()> {
 #[cfg(test)]
 mod tests {
     use super::super::access::version;
+    use super::super::plan::ChangeAction;
     use super::super::plan::ReplicaCount;
     use super::super::plan::{Delete, Scale};
     use super::*;
