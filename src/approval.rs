@@ -13,6 +13,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::error::{Code, Error, Result, internal, suggest};
 use crate::paths::{Paths, refused, remove_file, write_atomic};
+use crate::shell::quote;
 
 /// So long an approval can be used.
 const VALID: SignedDuration = SignedDuration::from_mins(10);
@@ -102,8 +103,9 @@ pub fn request(
         requested: Timestamp::now(),
         approved: None,
     };
+    // One that cannot be read is none: it is written anew.
     if subject.preview.is_some()
-        && let Some(found) = read(&file(paths, &approval))?
+        && let Ok(Some(found)) = read(&file(paths, &approval))
         && found.subject == *subject
         && found.approved.is_some()
     {
@@ -111,6 +113,22 @@ pub fn request(
     }
     save(paths, &approval)?;
     Ok(approval)
+}
+
+/// Takes a request of a preview back, approved or not: whoever was to decide about it has decided elsewhere.
+///
+/// # Errors
+/// [`Code::StateIo`].
+pub fn withdraw(paths: &Paths, subject: &ApprovalSubject) -> Result<()> {
+    let Some(hash) = &subject.preview else {
+        return Ok(());
+    };
+    let folder = paths.project(&subject.project).join("approvals");
+    let file = folder.join(format!("{hash}.json"));
+    match std::fs::remove_file(&file) {
+        Err(e) if e.kind() != std::io::ErrorKind::NotFound => Err(refused("remove", &file, &e)),
+        _ => Ok(()),
+    }
 }
 
 /// Uses an approval: it is gone then, whoever else asks for it at the same time.
@@ -142,7 +160,8 @@ pub(crate) fn take_unasked(paths: &Paths, subject: &ApprovalSubject, id: &str) -
 
 /// The request with this id, if it is for exactly this.
 fn find_for(paths: &Paths, subject: &ApprovalSubject, id: &str) -> Result<Approval> {
-    let found = waiting(paths)?
+    let found = waiting(paths)
+        .approvals
         .into_iter()
         .find(|approval| approval.id == id);
     let approval = found.ok_or_else(|| {
@@ -194,30 +213,45 @@ pub fn needed(approval: &Approval) -> Error {
     ))
 }
 
-/// The requests and approvals of all projects that are not over, the oldest first.
-///
-/// # Errors
-/// [`Code::StateIo`] if one of them cannot be read or removed.
-pub fn waiting(paths: &Paths) -> Result<Vec<Approval>> {
+/// What waits, of all projects.
+#[derive(Debug, Default)]
+pub struct WaitingApprovals {
+    /// Those that are not over, the oldest first.
+    pub approvals: Vec<Approval>,
+    /// [`Code::StateIo`] for each file that cannot be read or removed, or holds no approval: it approves nothing, and keeps
+    /// nobody from the others.
+    pub unreadable: Vec<Error>,
+}
+
+/// The requests and approvals of all projects.
+pub fn waiting(paths: &Paths) -> WaitingApprovals {
     let projects = std::fs::read_dir(paths.state.join("projects"));
     let projects = projects.into_iter().flatten().flatten();
-    let mut found = vec![];
+    let mut found = WaitingApprovals::default();
     for project in projects {
         let files = std::fs::read_dir(project.path().join("approvals"));
         for file in files.into_iter().flatten().flatten() {
-            found.extend(read(&file.path())?);
+            match read(&file.path()) {
+                Ok(approval) => found.approvals.extend(approval),
+                Err(error) => found.unreadable.push(error),
+            }
         }
     }
-    found.sort_by_key(|approval: &Approval| approval.requested);
-    Ok(found)
+    found
+        .approvals
+        .sort_by_key(|approval: &Approval| approval.requested);
+    found
 }
 
 /// Finds a request by its id.
 ///
 /// # Errors
-/// [`Code::ApprovalUnknown`]; as [`waiting`].
+/// [`Code::ApprovalUnknown`], with the files that cannot be read.
 pub fn find(paths: &Paths, id: &str) -> Result<Approval> {
-    let all = waiting(paths)?;
+    let WaitingApprovals {
+        approvals: all,
+        unreadable,
+    } = waiting(paths);
     let near = suggest(id, all.iter().map(|approval| approval.id.as_str())).map(str::to_owned);
     let found = all.into_iter().find(|approval| approval.id == id);
     found.ok_or_else(|| {
@@ -225,6 +259,9 @@ pub fn find(paths: &Paths, id: &str) -> Result<Approval> {
             Code::ApprovalUnknown,
             format!("nothing waits for the approval `{id}`"),
         );
+        let error = unreadable
+            .iter()
+            .fold(error, |error, file| error.evidence(file.to_string()));
         error.hint(match near {
             Some(near) => format!("did you mean `devk approve {near}`?"),
             None => "devk approve    # lists what waits".to_owned(),
@@ -249,9 +286,11 @@ fn read(file: &Path) -> Result<Option<Approval>> {
         Err(e) => return Err(refused("read", file, &e)),
     };
     // A file by another hand approves nothing.
-    let Ok(approval) = serde_json::from_slice::<Approval>(&text) else {
-        return Ok(None);
-    };
+    let approval = serde_json::from_slice::<Approval>(&text).map_err(|e| {
+        let message = format!("`{}` holds no approval", file.display());
+        let error = Error::new(Code::StateIo, message).evidence(e.to_string());
+        error.hint(format!("rm {}    # it approves nothing", quote(file)))
+    })?;
     let now = Timestamp::now();
     let age = |since: Timestamp| now.duration_since(since);
     let is_over = match approval.approved {
@@ -375,7 +414,39 @@ mod tests {
         asked.approved = None;
         asked.requested = Timestamp::now() - SignedDuration::from_mins(61);
         save(&paths, &asked).unwrap();
-        assert_eq!(waiting(&paths).unwrap(), []);
+        assert_eq!(waiting(&paths).approvals, []);
+    }
+
+    #[test]
+    fn a_file_that_holds_no_approval_is_named_and_keeps_nobody_from_the_others() {
+        let dir = tempfile::tempdir().unwrap();
+        let paths = paths(dir.path());
+        let asked = asked_for(&paths, "shop");
+        let folder = file(&paths, &asked).parent().unwrap().to_owned();
+        std::fs::write(folder.join("broken.json"), "{").unwrap();
+        std::fs::create_dir(folder.join("folder.json")).unwrap();
+        let found = waiting(&paths);
+        assert_eq!(found.approvals, [asked.clone()]);
+        let named: Vec<_> = found.unreadable.iter().map(Error::to_string).collect();
+        assert_eq!(named.len(), 2, "{named:?}");
+        for name in ["broken.json", "folder.json"] {
+            assert!(named.iter().any(|said| said.contains(name)), "{named:?}");
+        }
+        approve(&paths, find(&paths, &asked.id).unwrap()).unwrap();
+        take(&paths, &subject("shop"), &asked.id).unwrap();
+        let missing = find(&paths, &asked.id).unwrap_err();
+        assert_eq!(missing.evidence.len(), 2, "{missing:?}");
+    }
+
+    #[test]
+    fn a_request_that_was_answered_elsewhere_waits_no_more() {
+        let dir = tempfile::tempdir().unwrap();
+        let paths = paths(dir.path());
+        let (answered, other) = (preview_of("/p"), asked_for(&paths, "other"));
+        shown(&paths);
+        withdraw(&paths, &answered).unwrap();
+        assert_eq!(waiting(&paths).approvals, [other]);
+        withdraw(&paths, &answered).unwrap();
     }
 
     const HASH: &str = "0123456789abcdef0123456789abcdef";

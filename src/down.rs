@@ -276,6 +276,7 @@ impl Down<'_> {
     async fn end_stack(&self, ending: &Ending, access: &Access, lock: &ClusterLock) -> Result<()> {
         let client = &access.client;
         let id = self.project.id.as_str();
+        let owner = Owner::of(&self.project.root, self.paths).await;
         match ending {
             Ending::Nothing => Ok(()),
             Ending::StopCluster => {
@@ -285,7 +286,7 @@ impl Down<'_> {
             Ending::Sleep { because } => {
                 let falls_asleep = async {
                     let others = OtherNamespaces::of_project(client, id).await?;
-                    sleep::sleep(client, id, &others.used).await
+                    sleep::sleep(client, id, Some(&owner), &others.used).await
                 };
                 self.step("workloads.sleep", because, falls_asleep).await
             }
@@ -301,7 +302,7 @@ impl Down<'_> {
                 if namespace::find(client, id).await?.is_none() {
                     // Those that changes made outlive it if it was deleted by hand.
                     let step = self.reporter.start("namespace.delete", because);
-                    let removed = namespace::delete_made_for(client, id, &step).await;
+                    let removed = namespace::delete_made_for(client, id, &owner, &step).await;
                     return end(step, removed);
                 }
                 let helm = Helm::find(&self.engine.environment)?;
@@ -324,7 +325,7 @@ impl Down<'_> {
                 let step = self.reporter.start("namespace.delete", because);
                 let removed = async {
                     namespace::delete(client, id, &step).await?;
-                    namespace::delete_made_for(client, id, &step).await?;
+                    namespace::delete_made_for(client, id, &owner, &step).await?;
                     // helm does not wait for the namespaces of a release, and the next `up` could not use them.
                     let made = others.unwrap_or_default().made;
                     namespace::wait_removed(client, &made, &step).await

@@ -12,6 +12,7 @@ mod answer;
 mod answers;
 mod columns;
 mod conditions;
+mod direction;
 mod draft;
 mod explain;
 mod facts;

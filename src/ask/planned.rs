@@ -76,7 +76,8 @@ impl ChangeRequest {
         }
         let mut steps = vec![];
         for name in &self.names {
-            let object = || one(&question, name, self.verb_of_plan(), &kinds, snapshot);
+            let seen = || one(&question, name, self.verb_of_plan(), &kinds, snapshot);
+            let object = || seen().and_then(object);
             let (object, action) = match (&self.making, &self.action) {
                 (Some(Making::Pod(create)), _) => {
                     let pod = ObjectName {
@@ -87,7 +88,13 @@ impl ChangeRequest {
                     (pod, ChangeAction::Create(create.clone()))
                 }
                 (Some(Making::Autoscaler(bounds)), _) => bounds.of(&object()?),
-                (None, Some(action)) => (object()?, action.clone()),
+                (None, Some(action)) => {
+                    let seen = seen()?;
+                    if let Some(direction) = self.direction {
+                        direction.agrees(action, seen, &self.verb)?;
+                    }
+                    (self::object(seen)?, action.clone())
+                }
                 (None, None) => return Err(Unclear::empty()),
             };
             steps.push(ChangeStep {
@@ -144,13 +151,13 @@ impl ChangeRequest {
     }
 }
 
-fn one(
+fn one<'s>(
     question: &Question,
     name: &NameAsked,
     verb: &str,
     kinds: &[AskedKind],
-    snapshot: &ClusterSnapshot,
-) -> Result<ObjectName, Unclear> {
+    snapshot: &'s ClusterSnapshot,
+) -> Result<SeenObject<'s>, Unclear> {
     let Some(meant) = question.resolve(name, snapshot)? else {
         let only = Question {
             names: vec![name.clone()],
@@ -171,7 +178,7 @@ fn one(
                 .first()
                 .map_or_else(|| meant.name.clone(), |seen| seen.title()),
         )),
-        [one] => object(*one),
+        [one] => Ok(*one),
         several => Err(Unclear::ambiguous(
             &name.text,
             &several

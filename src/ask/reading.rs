@@ -1,6 +1,7 @@
 //! The words behind the verb of a request: which objects, where, and what is to become of them. What would be left out of a plan
 //! is unknown, and then there is no plan.
 
+use super::direction::AskedDirection;
 use super::kind::AskedKind;
 use super::pattern::{Slot, fit, number};
 use super::question::NameAsked;
@@ -21,7 +22,7 @@ const PLACES: &[&str] = &[
 #[derive(Debug, Default)]
 pub(super) struct RequestReading {
     /// `scale down by 2`.
-    pub(super) is_down: bool,
+    pub(super) direction: Option<AskedDirection>,
     pub(super) names: Vec<NameAsked>,
     pub(super) namespace: Option<String>,
     count: Option<ReplicaCount>,
@@ -69,6 +70,16 @@ impl RequestReading {
             } else if let (true, Some(next)) = (has_value(word, planned), next) {
                 self.value(word, next, planned);
                 at += 2;
+            } else if let Some(said) = AskedDirection::behind(&here[0]).filter(|_| {
+                // `scale web down to 1`: no object is meant.
+                matches!(planned, Some(Planned::Scale)) && !self.names.is_empty()
+            }) {
+                let is_other = self.direction.is_some_and(|direction| direction != said);
+                if is_other || self.count.is_some() {
+                    self.unknown.push(word.to_owned());
+                }
+                self.direction = Some(said);
+                at += 1;
             } else if !here[0].is_quoted
                 && is_filler(word, planned)
                 // `on web in shop`: that is no further object.
@@ -173,7 +184,8 @@ impl RequestReading {
                 self.unknown.push(token.text.clone());
             }
             Some(Planned::Scale) => {
-                let sign = if self.is_down { '-' } else { '+' };
+                let is_less = self.direction == Some(AskedDirection::Less);
+                let sign = if is_less { '-' } else { '+' };
                 let is_plain = text.bytes().all(|byte| byte.is_ascii_digit());
                 let relative = match preposition {
                     "by" if is_plain => format!("{sign}{text}"),

@@ -3,6 +3,7 @@
 //! The verb has to be the first word, but for words of politeness, so that no question becomes a change. A verb of change in
 //! the midst of a question makes the question unclear.
 
+use super::direction::AskedDirection;
 use super::lexicon::{Meaning, meaning};
 use super::pattern::fit;
 use super::question::NameAsked;
@@ -22,6 +23,8 @@ pub struct ChangeRequest {
     pub(super) making: Option<Making>,
     pub(super) names: Vec<NameAsked>,
     pub(super) namespace: Option<String>,
+    /// Whether the words say that something becomes more or less.
+    pub(super) direction: Option<AskedDirection>,
     /// Words that were not understood: then nothing of it is planned.
     pub(super) unknown: Vec<String>,
 }
@@ -156,9 +159,8 @@ impl ChangeRequest {
 
     fn read(verb: &[QuestionWord], rest: &[QuestionWord], planned: Option<Planned>) -> Self {
         let verb: Vec<_> = verb.iter().map(|token| token.lower.clone()).collect();
-        let is_down = verb.iter().any(|word| word == "down" || word == "in");
         let mut reading = RequestReading::default();
-        reading.is_down = is_down;
+        reading.direction = verb.iter().find_map(|word| AskedDirection::called(word));
         reading.read(rest, planned);
         // `set replicas=3 on web` means no variable.
         let is_variable = verb
@@ -175,6 +177,7 @@ impl ChangeRequest {
             making,
             names: reading.names,
             namespace: reading.namespace,
+            direction: reading.direction,
             unknown: reading.unknown,
         }
     }

@@ -36,6 +36,8 @@ pub struct ChangeAccess {
     pub(super) own: Client,
     pub(super) pin: Pin,
     pub(super) project: String,
+    /// Of the project.
+    pub(super) owner: Owner,
     pub(super) rights: AskRights,
     /// Plans are shown and not carried out: the cluster is not devk's, and the user has not let devk change it.
     pub(super) only_shows: bool,
@@ -98,7 +100,7 @@ impl ChangeAccess {
             true => own.clone(),
             false => {
                 match is_made {
-                    true => give_roles(&own, project).await?,
+                    true => give_roles(&own, project, owner).await?,
                     false => ensure_role_within(&own, project, role)
                         .await
                         .map_err(|e| unreachable(&e))?,
@@ -111,6 +113,7 @@ impl ChangeAccess {
             own,
             pin: access.pin,
             project: project.to_owned(),
+            owner: owner.clone(),
             rights,
             only_shows,
         };
@@ -128,6 +131,11 @@ impl ChangeAccess {
             client,
             pin,
             project: "shop".to_owned(),
+            owner: Owner {
+                root: "/p".into(),
+                user: Some(7),
+                machine: Some("m".to_owned()),
+            },
             rights,
             only_shows,
         }
@@ -330,9 +338,9 @@ impl ChangeAccess {
 }
 
 /// The roles, bound in the project's namespace and in those that its changes have made.
-async fn give_roles(own: &Client, project: &str) -> Result<()> {
+async fn give_roles(own: &Client, project: &str, owner: &Owner) -> Result<()> {
     ensure_roles(own).await.map_err(|e| unreachable(&e))?;
-    let made = namespace::made_for(own, project).await?;
+    let made = namespace::made_for(own, project, Some(owner)).await?;
     let all = std::iter::once(project).chain(made.iter().map(String::as_str));
     for namespace in all {
         let bound = bind_roles(own, project, namespace).await;

@@ -167,6 +167,14 @@ impl ChangeDoor {
         approval::request(&self.paths, &self.subject(&preview.hash), request)
     }
 
+    /// Takes the request of a preview back that was answered on a terminal: nothing waits any more.
+    ///
+    /// # Errors
+    /// [`Code::StateIo`].
+    pub fn withdraw(&self, preview: &ChangePreview) -> Result<()> {
+        approval::withdraw(&self.paths, &self.subject(&preview.hash))
+    }
+
     fn subject(&self, hash: &str) -> ApprovalSubject {
         ApprovalSubject::of_preview(&self.project.id, &self.project.root, hash)
     }

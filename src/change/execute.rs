@@ -42,7 +42,7 @@ pub struct ExecutedStep {
     pub object: ObjectName,
     pub end: StepEnd,
     pub error: Option<Error>,
-    /// The command that takes the step back; None if it was certainly not done, or nothing does.
+    /// The command that takes the step back; None if nothing of it was certainly done, or nothing does.
     pub undo: Option<String>,
     /// What was found afterwards: `2 of 2 replicas are ready`, `gone`; None if the step was not done.
     pub found: Option<String>,
@@ -95,8 +95,12 @@ pub(super) async fn execute(
                     executed.end = StepEnd::Done;
                     executed.undo.clone_from(&step.undo);
                 }
-                Err(Undone { end, mut error }) => {
-                    if end == StepEnd::Unknown {
+                Err(Undone {
+                    end,
+                    mut error,
+                    was_written,
+                }) => {
+                    if end == StepEnd::Unknown || was_written {
                         executed.undo.clone_from(&step.undo);
                     } else if !steps.is_empty() {
                         // Something of the plan was done.
@@ -123,12 +127,17 @@ struct Undone {
     /// [`StepEnd::Failed`] or [`StepEnd::Unknown`].
     end: StepEnd,
     error: Error,
+    /// The object was written, and what is to follow it failed.
+    was_written: bool,
 }
 
 impl From<Error> for Undone {
     fn from(error: Error) -> Self {
-        let end = StepEnd::Failed;
-        Self { end, error }
+        Self {
+            end: StepEnd::Failed,
+            error,
+            was_written: false,
+        }
     }
 }
 
@@ -146,7 +155,7 @@ async fn one(
         if !is_same {
             return Err(moved(&step.step.object).into());
         }
-        let operation = labelled(&operation, &access.project);
+        let operation = labelled(&operation, access);
         let before = seen.before.as_ref();
         match access.send(&operation, before, false).await {
             Ok(after) => break (operation, after),
@@ -164,7 +173,12 @@ async fn one(
                 Some(after) => break (operation, after),
                 None => {
                     let (end, error) = (StepEnd::Unknown, unanswered(step, &e));
-                    return Err(Undone { end, error });
+                    let was_written = false;
+                    return Err(Undone {
+                        end,
+                        error,
+                        was_written,
+                    });
                 }
             },
         }
@@ -172,9 +186,26 @@ async fn one(
     written.insert(operation.target.clone(), after);
     let is_namespace = operation.target.namespace.is_none();
     if is_namespace && matches!(step.step.action, ChangeAction::Create(_)) {
-        access.enter(&operation.target.name).await?;
+        let entered = access.enter(&operation.target.name).await;
+        entered.map_err(|error| without_rights(step, &error))?;
     }
     Ok(())
+}
+
+/// The namespace is there, and devk's roles are not bound in it, so that no further step can be taken there.
+fn without_rights(step: &StepPreview, cause: &Error) -> Undone {
+    let message = format!(
+        "{} was made, and the roles that changes in it need are not bound: it is there, and empty",
+        step.object
+    );
+    let error = Error::new(Code::ChangeFailed, message).evidence(cause.to_string());
+    let error = cause.evidence.iter().fold(error, Error::evidence);
+    let undo = step.undo.clone();
+    Undone {
+        end: StepEnd::Failed,
+        error: error.hint(undo.unwrap_or_else(|| super::kubectl::look(&step.object))),
+        was_written: true,
+    }
 }
 
 /// Looks whether a write was done whose answer was lost: the object as it then is.

@@ -5,12 +5,13 @@ use serde_json::{Value, json};
 
 use super::access::{ChangeAccess, Right, is_forbidden, unreachable, version, words};
 use super::body::template;
+use super::held::{HeldObjects, held};
 use super::history::{Revision, history};
 use super::kind::ObjectKind;
 use super::operation::{Deed, Impossible, Operation};
 use super::plan::{ChangeAction, ChangeStep, ObjectName};
 use super::scope::kept_by_devk;
-use crate::cluster::namespace::MADE_FOR_LABEL;
+use crate::cluster::namespace::{MADE_FOR_LABEL, owner_notes};
 use crate::config::AskRole;
 use crate::error::{Code, Error, Result};
 
@@ -21,6 +22,8 @@ pub(super) struct SeenObjects {
     /// The object that is written, before it is.
     pub(super) before: Option<Value>,
     pub(super) history: Vec<Revision>,
+    /// What goes with a namespace that goes.
+    pub(super) held: Option<HeldObjects>,
 }
 
 /// The objects as they are, and the request that follows from them.
@@ -56,10 +59,16 @@ pub(super) async fn look(
         let what = format!("{} is there already", operation.target);
         return Err(Error::new(Code::ChangeRefused, what));
     }
+    let goes = operation.deed == Deed::Delete && step.object.kind == ObjectKind::Namespace;
+    let held = match goes {
+        true => Some(held(&access.own, &step.object.name).await?),
+        false => None,
+    };
     let seen = SeenObjects {
         live: found,
         before,
         history,
+        held,
     };
     Ok((seen, operation))
 }
@@ -148,6 +157,9 @@ pub(super) fn bound(seen: &SeenObjects, step: &ChangeStep, operation: &Operation
         "object": version(seen.live.as_ref()),
         "written": version(seen.before.as_ref()),
     });
+    if let Some(held) = &seen.held {
+        bound["claims"] = held.bound();
+    }
     // Which revision is the one before depends on more than the object.
     if matches!(step.action, ChangeAction::RollBack(_)) {
         bound["content"] = match &operation.deed {
@@ -159,14 +171,17 @@ pub(super) fn bound(seen: &SeenObjects, step: &ChangeStep, operation: &Operation
     bound
 }
 
-/// The request as it is sent: a namespace that a plan makes says for which project.
-pub(super) fn labelled(operation: &Operation, project: &str) -> Operation {
+/// The request as it is sent: a namespace that a plan makes says for which project, and whose that is.
+pub(super) fn labelled(operation: &Operation, access: &ChangeAccess) -> Operation {
     let mut labelled = operation.clone();
     if let Deed::Create(manifest) = &mut labelled.deed
         && operation.target.kind == ObjectKind::Namespace
     {
-        manifest["metadata"]["labels"][MADE_FOR_LABEL] = json!(project);
+        manifest["metadata"]["labels"][MADE_FOR_LABEL] = json!(access.project);
         manifest["metadata"]["labels"]["app.kubernetes.io/managed-by"] = json!("devk");
+        for (note, value) in owner_notes(&access.owner) {
+            manifest["metadata"]["annotations"][note] = json!(value);
+        }
     }
     labelled
 }

@@ -5,6 +5,7 @@
 
 pub mod access;
 mod arguments;
+mod around;
 mod body;
 pub mod chart;
 mod command_words;
@@ -13,6 +14,7 @@ mod door;
 mod execute;
 pub mod explain;
 mod fields;
+mod held;
 mod history;
 pub mod kind;
 mod kubectl;
@@ -20,6 +22,7 @@ mod look;
 mod names;
 mod operation;
 pub mod plan;
+mod pod_end;
 pub mod preview;
 mod read;
 pub mod risk;

@@ -10,7 +10,8 @@ use serde::Serialize;
 use serde_json::{Value, json};
 use sha2::{Digest, Sha256};
 
-use super::access::{ChangeAccess, Right, is_conflict, unreachable};
+use super::access::{ChangeAccess, Right, is_conflict};
+use super::around::around;
 use super::body::below_baseline;
 use super::chart::{self, ChartOrigin};
 use super::diff::{FieldChange, differences};
@@ -19,7 +20,7 @@ use super::kind::ObjectKind;
 use super::kubectl;
 use super::look::{SeenObjects, bound, forbidden, labelled, look, operation, refused};
 use super::operation::{Deed, Operation};
-use super::plan::{ChangeAction, ChangePlan, ChangeStep, OF_CLASH, ObjectName};
+use super::plan::{ChangePlan, ChangeStep, OF_CLASH, ObjectName};
 use super::risk::{ChangeRisk, risk};
 use super::role::keeps_to_role;
 use super::scope::ChangeScope;
@@ -141,7 +142,7 @@ pub(super) async fn preview(
         project,
         scope: ChangeScope {
             project: project.id.clone(),
-            made: made_for(&access.own, &project.id).await?,
+            made: made_for(&access.own, &project.id, Some(&access.owner)).await?,
             planned: BTreeSet::new(),
             of_others: of_other_projects(&access.own, &project.id).await?,
         },
@@ -168,6 +169,7 @@ pub(super) async fn preview(
         project: &access.project,
         role: access.rights.role,
         versions: steps.iter().map(|step| &step.version).collect(),
+        risks: steps.iter().map(|step| step.risk).collect(),
     };
     Ok(ChangePreview {
         hash: bound.hash()?,
@@ -198,6 +200,8 @@ struct Bound<'a> {
     project: &'a str,
     role: AskRole,
     versions: Vec<&'a Value>,
+    /// Objects around a step decide about its risk, too.
+    risks: Vec<ChangeRisk>,
 }
 
 impl Bound<'_> {
@@ -269,7 +273,7 @@ impl Draft<'_> {
 
     /// The dry run.
     async fn tried(&self, seen: &SeenObjects, operation: &Operation) -> kube::Result<Value> {
-        let labelled = labelled(operation, &self.access.project);
+        let labelled = labelled(operation, self.access);
         let sent = self.access.send(&labelled, seen.before.as_ref(), true);
         sent.await
     }
@@ -303,27 +307,17 @@ impl Draft<'_> {
             }
             _ => None,
         };
-        Ok(StepPreview {
+        let around = around(self.access, step, &seen, &operation, &diff).await?;
+        let mut shown = StepPreview {
             chart,
-            notes: self.notes(step).await?,
+            notes: around.notes,
             version: bound(&seen, step, &operation),
             ..by_itself(step, operation, before, diff, &seen.history)
-        })
-    }
-
-    async fn notes(&self, step: &ChangeStep) -> Result<Vec<String>> {
-        if !matches!(step.action, ChangeAction::Scale(_)) {
-            return Ok(vec![]);
+        };
+        if let Some((risk, why)) = around.risk {
+            (shown.risk, shown.why) = (risk, why);
         }
-        let found = self.access.autoscaler(&step.object).await;
-        let found = found.map_err(|e| unreachable(&e))?;
-        let said = found.map(|name| {
-            format!(
-                "HorizontalPodAutoscaler `{name}` sets the replicas of {} again",
-                step.object
-            )
-        });
-        Ok(said.into_iter().collect())
+        Ok(shown)
     }
 }
 
@@ -401,6 +395,7 @@ fn widened(before: Option<&Value>, after: &Value) -> Result<()> {
 #[cfg(test)]
 mod tests {
     use super::super::access::version;
+    use super::super::plan::ChangeAction;
     use super::super::plan::ReplicaCount;
     use super::super::plan::{Delete, Scale};
     use super::*;
@@ -441,6 +436,7 @@ mod tests {
                 project: "shop",
                 role,
                 versions: vec![&version],
+                risks: vec![ChangeRisk::Reversible],
             };
             bound.hash().unwrap()
         };

@@ -7,6 +7,7 @@ use super::diff::FieldChange;
 use super::kind::ObjectKind;
 use super::operation::{Deed, Operation, replicas};
 use super::plan::{ChangeAction, ChangeStep};
+use super::pod_end::pod_end;
 
 /// From the least to the worst. A plan has the risk of its worst step.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize)]
@@ -45,6 +46,9 @@ pub(super) fn risk(
 ) -> (ChangeRisk, String) {
     use ChangeRisk::{Disruptive, Reversible};
     let kind = operation.target.kind;
+    if kind == ObjectKind::Pod && operation.deed == Deed::Delete {
+        return pod_end(before, None);
+    }
     let (risk, why) = match (&step.action, &operation.deed) {
         (ChangeAction::Scale(_), Deed::Patch(patch)) => {
             let (old, new) = (before.map_or(0, replicas), replicas(patch));
@@ -55,7 +59,7 @@ pub(super) fn risk(
                 _ => (Reversible, "pods are added"),
             }
         }
-        (_, Deed::Delete) => deleted(kind, before),
+        (_, Deed::Delete) => deleted(kind),
         (_, Deed::Create(_)) => created(kind),
         (ChangeAction::Restart(_), _) => (Disruptive, "every pod is replaced"),
         _ => patched(kind, before, changes),
@@ -63,17 +67,8 @@ pub(super) fn risk(
     (risk, why.to_owned())
 }
 
-fn deleted(kind: ObjectKind, before: Option<&Value>) -> (ChangeRisk, &'static str) {
-    let owners = before.and_then(|live| live["metadata"]["ownerReferences"].as_array());
-    let is_owned = owners
-        .into_iter()
-        .flatten()
-        .any(|owner| owner["controller"] == true);
+const fn deleted(kind: ObjectKind) -> (ChangeRisk, &'static str) {
     match kind {
-        ObjectKind::Pod if is_owned => (
-            ChangeRisk::Disruptive,
-            "the pod ends, and its controller makes another",
-        ),
         ObjectKind::Namespace => (
             ChangeRisk::Destructive,
             "everything in the namespace goes, data too",
@@ -269,7 +264,8 @@ mod tests {
             let delete = step("delete", kind, "");
             assert_eq!(of(&delete, live(), &[]), ChangeRisk::Destructive, "{kind}");
         }
-        let owned = json!({"metadata": {"ownerReferences": [{"controller": true}]}});
+        let owner = json!({"kind": "ReplicaSet", "name": "web-1", "controller": true});
+        let owned = json!({"metadata": {"ownerReferences": [owner]}});
         assert_eq!(
             of(&step("delete", "Pod", ""), Some(owned), &[]),
             ChangeRisk::Disruptive

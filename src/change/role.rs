@@ -259,6 +259,7 @@ pub(super) fn keeps_to_role(
     );
     let error = Error::new(Code::ChangeForbidden, message);
     let error = new.into_iter().fold(error, Error::evidence);
+    let error = rights.beyond.iter().fold(error, Error::evidence);
     Err(error.hint(rights.how_to_get(AskRole::Admin)))
 }
 
@@ -301,6 +302,27 @@ mod tests {
         assert!(may(AskRole::Operator, &[]));
         assert!(!may(AskRole::Operator, &["db"]));
         assert!(may(AskRole::Admin, &["db"]));
+    }
+
+    #[test]
+    fn what_is_kept_from_a_role_that_devk_yaml_wants_higher_says_so() {
+        let step = json!({"verb": "create", "object": {"kind": "Deployment", "namespace": "shop", "name": "web"},
+            "body": {"spec": deployment(&["db"])["spec"]}});
+        let plan = json!({"version": 1, "steps": [step]}).to_string();
+        let plan = read_plan(&plan, std::path::Path::new("plan")).unwrap();
+        let operation = Operation::of(&plan.steps[0], None, &[], "now").unwrap();
+        let user = UserAsk {
+            role: Some(AskRole::Operator),
+            ..UserAsk::default()
+        };
+        let asked = AskConfig {
+            role: Some(AskRole::Admin),
+            ..AskConfig::default()
+        };
+        let rights = user.rights(&asked, None);
+        let refused = keeps_to_role(&rights, &plan.steps[0], &operation, None, &Value::Null);
+        let evidence = refused.unwrap_err().evidence;
+        assert!(evidence.contains(&rights.beyond[0]), "{evidence:?}");
     }
 
     #[test]

@@ -160,11 +160,19 @@ pub(crate) type Requests = Arc<Mutex<Vec<(String, Value)>>>;
 
 /// A Kubernetes client to which everything is answered by this.
 pub(crate) fn client(answer: Value) -> (kube::Client, Requests) {
+    client_that(move |_| (200, answer.clone()))
+}
+
+/// One that answers each request (`GET /api/v1/nodes`) by this, with a status.
+pub(crate) fn client_that(
+    answer: impl Fn(&str) -> (u16, Value) + Send + 'static,
+) -> (kube::Client, Requests) {
     let requests = Requests::default();
     let seen = requests.clone();
     let service = tower::service_fn(move |request: Request<Body>| {
         let seen = seen.clone();
-        let answer = answer.to_string();
+        let asked = format!("{} {}", request.method(), request.uri().path());
+        let (status, answer) = answer(&asked);
         async move {
             let method = request.method().to_string();
             let body = request.into_body().collect_bytes().await.unwrap();
@@ -173,7 +181,8 @@ pub(crate) fn client(answer: Value) -> (kube::Client, Requests) {
                 .push((method, serde_json::from_slice(&body).unwrap_or_default()));
             Ok::<_, std::convert::Infallible>(
                 Response::builder()
-                    .body(Body::from(answer.into_bytes()))
+                    .status(status)
+                    .body(Body::from(answer.to_string().into_bytes()))
                     .unwrap(),
             )
         }

@@ -14,6 +14,7 @@ use super::client::{deletion_of, refused};
 use crate::error::{Code, Error, Result};
 use crate::owner::Owner;
 use crate::ui::event::Step;
+use made::sleeps_beside;
 pub use made::{MADE_FOR_LABEL, delete_made_for, is_of_kubernetes, made_for, of_other_projects};
 use removal::wait_gone;
 
@@ -88,7 +89,15 @@ fn foreign(project: &str, place: &str) -> Error {
     )
 }
 
-fn noted(namespace: &ObjectMeta) -> Option<Owner> {
+/// The record of an owner on a namespace: annotations and their values.
+pub(crate) fn owner_notes(owner: &Owner) -> impl Iterator<Item = (&'static str, String)> {
+    notes(owner)
+        .into_iter()
+        .filter_map(|(key, note)| Some((key, note?)))
+}
+
+/// The owner that a namespace records; None if it has no record.
+pub(super) fn noted(namespace: &ObjectMeta) -> Option<Owner> {
     let note = |key: &str| namespace.annotations.as_ref()?.get(key).cloned();
     let user = note(USER_ANNOTATION).and_then(|user| user.parse().ok());
     Some(Owner {
@@ -232,14 +241,20 @@ pub async fn projects(client: &kube::Client) -> Result<Vec<ProjectNamespace>> {
         .collect())
 }
 
-/// The project's workloads are scaled to zero.
+/// The project's workloads are scaled to zero, or those that are left of it beside a namespace that was removed.
 ///
 /// # Errors
 /// [`Code::ClusterUnreachable`].
 pub async fn is_asleep(client: &kube::Client, project: &str) -> Result<bool> {
-    Ok(find(client, project)
-        .await?
-        .is_some_and(|found| has(&found, ASLEEP_ANNOTATION)))
+    let found = find(client, project).await?;
+    if found
+        .as_ref()
+        .is_some_and(|found| has(found, ASLEEP_ANNOTATION))
+    {
+        return Ok(true);
+    }
+    let owner = found.as_ref().and_then(noted);
+    sleeps_beside(client, project, owner.as_ref()).await
 }
 
 /// Removes the project's namespace with all it holds, and waits until it is gone.
@@ -286,9 +301,7 @@ fn namespace(project: &str, owner: &Owner) -> Namespace {
         (PROJECT_LABEL, project),
     ];
     namespace.metadata.labels = Some(labels.map(|(k, v)| (k.to_owned(), v.to_owned())).into());
-    let notes = notes(owner)
-        .into_iter()
-        .filter_map(|(key, note)| Some((key.to_owned(), note?)));
+    let notes = owner_notes(owner).map(|(key, note)| (key.to_owned(), note));
     namespace.metadata.annotations = Some(notes.collect());
     namespace
 }

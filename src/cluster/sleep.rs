@@ -12,6 +12,7 @@ use serde_json::{Value, json};
 use super::client::refused;
 use super::namespace::{self, ASLEEP_ANNOTATION, WAKING_ANNOTATION};
 use crate::error::Result;
+use crate::owner::Owner;
 
 /// Replicas before the sleep.
 pub const REPLICAS_ANNOTATION: &str = "devk.dev/replicas";
@@ -20,18 +21,30 @@ pub const REPLICAS_ANNOTATION: &str = "devk.dev/replicas";
 pub const RELEASE_NAMESPACE_ANNOTATION: &str = "meta.helm.sh/release-namespace";
 
 /// Scales every Deployment and StatefulSet of the project's namespace to zero, and of the namespaces that its changes have
-/// made, and those of its releases in `others`. Data stays. A project that has no namespace sleeps already.
+/// made, and those of its releases in `others`. Data stays. A project whose own namespace is gone sleeps in the others; what is
+/// left there is `owner`'s, which without one is whom the project's own namespace records.
 ///
 /// # Errors
 /// [`NamespaceForeign`](crate::error::Code::NamespaceForeign) for a namespace that is not devk's,
 /// [`ClusterUnreachable`](crate::error::Code::ClusterUnreachable).
-pub async fn sleep(client: &kube::Client, project: &str, others: &BTreeSet<String>) -> Result<()> {
-    if namespace::find(client, project).await?.is_none() {
-        return Ok(());
+pub async fn sleep(
+    client: &kube::Client,
+    project: &str,
+    owner: Option<&Owner>,
+    others: &BTreeSet<String>,
+) -> Result<()> {
+    let found = namespace::find(client, project).await?;
+    if found.is_some() {
+        mark(client, project, json!("true")).await?;
     }
-    mark(client, project, json!("true")).await?;
-    let made = namespace::made_for(client, project).await?;
-    for namespace in namespaces(project, &made, others) {
+    let recorded = found.as_ref().and_then(namespace::noted);
+    let made = namespace::made_for(client, project, owner.or(recorded.as_ref())).await?;
+    // Without the project's own namespace the next `up` finds the note on the others.
+    for namespace in made.iter().filter(|_| found.is_none()) {
+        mark(client, namespace, json!("true")).await?;
+    }
+    let all = namespaces(project, &made, others);
+    for namespace in all.filter(|namespace| found.is_some() || *namespace != project) {
         let is_own = |object: &ObjectMeta| is_own(object, namespace, project, &made);
         let replicas =
             |deployment: &Deployment| deployment.spec.as_ref().and_then(|spec| spec.replicas);
@@ -79,13 +92,18 @@ fn is_own(object: &ObjectMeta, namespace: &str, project: &str, made: &BTreeSet<S
 /// # Errors
 /// [`crate::error::Code::ClusterUnreachable`].
 pub async fn wake(client: &kube::Client, project: &str, others: &BTreeSet<String>) -> Result<()> {
-    let made = namespace::made_for(client, project).await?;
+    let found = namespace::find(client, project).await?;
+    let owner = found.as_ref().and_then(namespace::noted);
+    let made = namespace::made_for(client, project, owner.as_ref()).await?;
     for namespace in namespaces(project, &made, others) {
         let is_own = |object: &ObjectMeta| is_own(object, namespace, project, &made);
         let deployments = Api::namespaced(client.clone(), namespace);
         scale_up::<Deployment>(&deployments, is_own).await?;
         let sets = Api::namespaced(client.clone(), namespace);
         scale_up::<StatefulSet>(&sets, is_own).await?;
+    }
+    for namespace in &made {
+        mark(client, namespace, Value::Null).await?;
     }
     // Last, so that a wake that was cut off is done again.
     mark(client, project, Value::Null).await
@@ -174,7 +192,7 @@ async fn patch<K: Workload>(api: &Api<K>, name: &str, patch: Value) -> Result<()
 
 #[cfg(test)]
 mod tests {
-    use super::super::fake::{client, request, step};
+    use super::super::fake::{client, client_that, request, step};
     use super::*;
     use crate::error::Code;
 
@@ -188,7 +206,7 @@ mod tests {
     async fn a_namespace_of_somebody_else_is_neither_put_to_sleep_nor_removed() {
         let (client, requests) = client(shop(&json!({"team": "theirs"})));
         assert_eq!(
-            sleep(&client, "shop", &BTreeSet::new())
+            sleep(&client, "shop", None, &BTreeSet::new())
                 .await
                 .unwrap_err()
                 .code,
@@ -227,10 +245,54 @@ mod tests {
     }
 
     #[tokio::test]
+    async fn what_is_left_of_a_project_without_its_own_namespace_falls_asleep_and_is_woken() {
+        let made = json!({"kind": "PartialObjectMetadata", "apiVersion": "meta.k8s.io/v1", "metadata": {"name": "shop-dev",
+            "labels": {"devk.dev/made-for": "shop"}, "annotations": {ASLEEP_ANNOTATION: "true"}}});
+        let web = json!({"kind": "Deployment", "apiVersion": "apps/v1",
+            "metadata": {"name": "web", "namespace": "shop-dev"},
+            "spec": {"replicas": 2, "selector": {}, "template": {}}});
+        let list = |kind: &str, version: &str, items: Vec<Value>| json!({"kind": kind, "apiVersion": version, "metadata": {}, "items": items});
+        let (client, requests) = client_that(move |asked| match asked {
+            "GET /api/v1/namespaces/shop" => {
+                let status = json!({"kind": "Status", "apiVersion": "v1", "metadata": {}, "status": "Failure",
+                    "message": "not found", "reason": "NotFound", "code": 404});
+                (404, status)
+            }
+            "GET /api/v1/namespaces" => {
+                let made = vec![made.clone()];
+                (
+                    200,
+                    list("PartialObjectMetadataList", "meta.k8s.io/v1", made),
+                )
+            }
+            "GET /apis/apps/v1/namespaces/shop-dev/deployments" => {
+                (200, list("DeploymentList", "apps/v1", vec![web.clone()]))
+            }
+            _ if asked.starts_with("PATCH /apis/apps") => (200, web.clone()),
+            _ if asked.starts_with("PATCH ") => (
+                200,
+                json!({"kind": "Namespace", "apiVersion": "v1", "metadata": {"name": "shop-dev"}}),
+            ),
+            _ => (200, list("StatefulSetList", "apps/v1", vec![])),
+        });
+        let others = BTreeSet::new();
+        sleep(&client, "shop", None, &others).await.unwrap();
+        let sent = requests.lock().unwrap().clone();
+        let patches: Vec<_> = sent
+            .into_iter()
+            .filter(|(method, _)| method == "PATCH")
+            .map(|(_, patch)| patch)
+            .collect();
+        let note = json!({"metadata": {"annotations": {ASLEEP_ANNOTATION: "true", WAKING_ANNOTATION: null}}});
+        assert_eq!(patches, [note, asleep(2)]);
+        assert!(namespace::is_asleep(&client, "shop").await.unwrap());
+    }
+
+    #[tokio::test]
     async fn whoever_falls_asleep_while_waking_sleeps() {
         let (client, requests) = client(shop(&json!({namespace::PROJECT_LABEL: "shop"})));
         // The workloads are not what this server tells of.
-        let _ = sleep(&client, "shop", &BTreeSet::new()).await;
+        let _ = sleep(&client, "shop", None, &BTreeSet::new()).await;
         let notes = json!({ASLEEP_ANNOTATION: "true", WAKING_ANNOTATION: null});
         assert_eq!(
             request(&requests, 1),

@@ -4,7 +4,7 @@
 use serde_json::json;
 
 use super::Context;
-use crate::approval::{self, Approval};
+use crate::approval::{self, Approval, WaitingApprovals};
 use crate::error::{Code, Error, Errors, Exit, Result};
 use crate::ui::{self, Format};
 
@@ -14,7 +14,7 @@ use crate::ui::{self, Format};
 /// [`Code::ApprovalUnknown`], [`Code::Usage`] without a terminal, [`Code::ApprovalDeclined`] if the answer is no.
 pub fn run(context: &Context, id: Option<&str>) -> Result<Exit, Errors> {
     let Some(id) = id else {
-        list(context, &approval::waiting(&context.paths)?)?;
+        list(context, &approval::waiting(&context.paths))?;
         return Ok(Exit::Ok);
     };
     let approval = approval::find(&context.paths, id)?;
@@ -42,7 +42,11 @@ fn no_terminal(id: &str) -> Error {
     error.hint(format!("run `devk approve {id}` in a terminal yourself"))
 }
 
-fn list(context: &Context, waiting: &[Approval]) -> Result<()> {
+fn list(context: &Context, found: &WaitingApprovals) -> Result<()> {
+    let waiting = &found.approvals;
+    for error in &found.unreadable {
+        ui::warning(error, context.format);
+    }
     if context.format == Format::Json {
         return ui::json(&json!({"version": 1, "waiting": waiting}));
     }

@@ -271,7 +271,9 @@ fn asked(
         .destroyed()
         .map(|object| object.name.as_str())
         .collect();
-    match ui::agreed("Do it", &names) {
+    let agreed = ui::agreed("Do it", &names);
+    door.withdraw(shown)?;
+    match agreed {
         true => Ok(ChangeConsent::Answered(hash)),
         false => {
             let error = Error::new(Code::ChangeUnapproved, "the change is not approved");

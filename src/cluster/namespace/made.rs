@@ -9,9 +9,10 @@ use kube::Client;
 use kube::api::{Api, ListParams};
 
 use super::super::client::{deletion_of, refused};
-use super::PROJECT_LABEL;
 use super::removal::wait_gone;
+use super::{ASLEEP_ANNOTATION, PROJECT_LABEL, has, noted};
 use crate::error::Result;
+use crate::owner::Owner;
 use crate::ui::event::Step;
 
 /// On a namespace that a change has made: the project whose change it was.
@@ -43,22 +44,51 @@ pub async fn of_other_projects(client: &Client, project: &str) -> Result<BTreeMa
     Ok(owned.collect())
 }
 
-/// The namespaces that changes of a project have made.
+/// The namespaces that changes of a project have made. With an owner, those of another owner's project of the same name are
+/// left out; one without a record counts as the owner's, like a project's own namespace.
 ///
 /// # Errors
 /// [`crate::error::Code::ClusterUnreachable`].
-pub async fn made_for(client: &Client, project: &str) -> Result<BTreeSet<String>> {
-    let found = listed(client, project).await?;
-    Ok(found.into_iter().map(|(name, _)| name).collect())
+pub async fn made_for(
+    client: &Client,
+    project: &str,
+    owner: Option<&Owner>,
+) -> Result<BTreeSet<String>> {
+    let found = listed(client, project, owner).await?;
+    Ok(found
+        .into_iter()
+        .filter_map(|metadata| metadata.name)
+        .collect())
 }
 
-/// Removes them with all they hold, and waits until they are gone.
+/// Whether one of them was put to sleep while the project had no namespace of its own to note it on.
+pub(super) async fn sleeps_beside(
+    client: &Client,
+    project: &str,
+    owner: Option<&Owner>,
+) -> Result<bool> {
+    let found = listed(client, project, owner).await?;
+    Ok(found
+        .iter()
+        .any(|metadata| has(metadata, ASLEEP_ANNOTATION)))
+}
+
+/// Removes those of this owner with all they hold, and waits until they are gone.
 ///
 /// # Errors
 /// [`crate::error::Code::NamespaceHeld`], [`crate::error::Code::ClusterUnreachable`].
-pub async fn delete_made_for(client: &Client, project: &str, step: &Step) -> Result<()> {
+pub async fn delete_made_for(
+    client: &Client,
+    project: &str,
+    owner: &Owner,
+    step: &Step,
+) -> Result<()> {
     let api: Api<Namespace> = Api::all(client.clone());
-    let found = listed(client, project).await?;
+    let found = listed(client, project, Some(owner)).await?;
+    let found = found
+        .into_iter()
+        .filter_map(|metadata| Some((metadata.name?, metadata.uid)));
+    let found: Vec<_> = found.collect();
     for (name, uid) in &found {
         match api.delete(name, &deletion_of(uid.clone())).await {
             Err(kube::Error::Api(status)) if [404, 409].contains(&status.code) => {}
@@ -71,7 +101,7 @@ pub async fn delete_made_for(client: &Client, project: &str, step: &Step) -> Res
     Ok(())
 }
 
-async fn listed(client: &Client, project: &str) -> Result<Vec<(String, Option<String>)>> {
+async fn listed(client: &Client, project: &str, owner: Option<&Owner>) -> Result<Vec<ObjectMeta>> {
     let api: Api<Namespace> = Api::all(client.clone());
     let own = ListParams::default().labels(&format!("{MADE_FOR_LABEL}={project}"));
     let found = api.list_metadata(&own).await.map_err(|e| refused(&e))?;
@@ -80,14 +110,76 @@ async fn listed(client: &Client, project: &str) -> Result<Vec<(String, Option<St
     let is_made = |metadata: &ObjectMeta| {
         let labels = metadata.labels.as_ref();
         let is_project = labels.is_some_and(|labels| labels.contains_key(PROJECT_LABEL));
+        let is_anothers = owner
+            .zip(noted(metadata))
+            .is_some_and(|(owner, noted)| !owner.has(&noted));
         !is_project
+            && !is_anothers
             && metadata
                 .name
                 .as_deref()
                 .is_some_and(|name| !is_of_kubernetes(name))
     };
-    Ok(namespaces
-        .filter(is_made)
-        .filter_map(|metadata| Some((metadata.name?, metadata.uid)))
-        .collect())
+    Ok(namespaces.filter(is_made).collect())
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::super::super::fake::{client, client_that, request, step};
+    use super::super::owner_notes;
+    use super::*;
+
+    fn owner(root: &str, machine: &str) -> Owner {
+        Owner {
+            root: root.into(),
+            user: Some(7),
+            machine: Some(machine.to_owned()),
+        }
+    }
+
+    fn list(owners: &[(&str, Option<&Owner>)]) -> serde_json::Value {
+        let items = owners.iter().map(|(name, owner)| {
+            let notes: BTreeMap<_, _> = owner.iter().flat_map(|owner| owner_notes(owner)).collect();
+            let labels = json!({MADE_FOR_LABEL: "shop"});
+            json!({"kind": "PartialObjectMetadata", "apiVersion": "meta.k8s.io/v1",
+                "metadata": {"name": name, "labels": labels, "annotations": notes}})
+        });
+        let items: Vec<_> = items.collect();
+        json!({"kind": "PartialObjectMetadataList", "apiVersion": "meta.k8s.io/v1", "metadata": {}, "items": items})
+    }
+
+    #[tokio::test]
+    async fn what_a_change_of_another_project_of_the_same_name_made_is_left_out() {
+        let (ann, bob) = (owner("/ann", "m1"), owner("/bob", "m2"));
+        let all = [
+            ("anns", Some(&ann)),
+            ("bobs", Some(&bob)),
+            ("unnoted", None),
+        ];
+        let (client, _) = client(list(&all));
+        let of = async |owner| made_for(&client, "shop", owner).await.unwrap();
+        assert_eq!(
+            of(Some(&ann)).await,
+            ["anns", "unnoted"].map(str::to_owned).into()
+        );
+        assert_eq!(
+            of(Some(&bob)).await,
+            ["bobs", "unnoted"].map(str::to_owned).into()
+        );
+        assert_eq!(of(None).await.len(), 3);
+    }
+
+    #[tokio::test]
+    async fn what_a_change_of_another_project_of_the_same_name_made_is_not_removed() {
+        let (ann, bob) = (owner("/ann", "m1"), owner("/bob", "m2"));
+        let bobs = list(&[("bobs", Some(&bob))]);
+        let (client, requests) = client_that(move |_| (200, bobs.clone()));
+        delete_made_for(&client, "shop", &ann, &step())
+            .await
+            .unwrap();
+        assert_eq!(requests.lock().unwrap().len(), 1, "nothing but the look");
+        assert_eq!(request(&requests, 0).0, "GET");
+    }
 }

@@ -69,7 +69,7 @@ fn is_own(project: &ProjectNamespace, owner: &Owner, is_shared: bool) -> bool {
 
 async fn put_to_sleep(access: &Access, project: &str) -> Result<()> {
     let elsewhere = OtherNamespaces::of_project(&access.client, project).await?;
-    sleep::sleep(&access.client, project, &elsewhere.used).await
+    sleep::sleep(&access.client, project, None, &elsewhere.used).await
 }
 
 #[cfg(test)]
