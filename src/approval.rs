@@ -426,7 +426,7 @@ mod tests {
         std::fs::write(folder.join("broken.json"), "{").unwrap();
         std::fs::create_dir(folder.join("folder.json")).unwrap();
         let found = waiting(&paths);
-        assert_eq!(found.approvals, [asked.clone()]);
+        assert_eq!(found.approvals, std::slice::from_ref(&asked));
         let named: Vec<_> = found.unreadable.iter().map(Error::to_string).collect();
         assert_eq!(named.len(), 2, "{named:?}");
         for name in ["broken.json", "folder.json"] {

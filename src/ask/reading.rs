@@ -199,7 +199,7 @@ impl RequestReading {
                     self.unknown.push(token.text.clone());
                 }
             }
-            Some(Planned::SetImage) => self.image = Some(token.text.clone()),
+            Some(Planned::SetImage) => self.image = Some(image(&token.text)),
             // What an amount is more or less than is not known here.
             Some(Planned::SetResources)
                 if preposition != "by" && self.values.amount(&token.text) => {}
@@ -265,6 +265,20 @@ fn place(words: &[QuestionWord]) -> Option<(usize, String)> {
     }
 }
 
+/// A bare version is another tag of the image that there is: `1.5`, `v2`, `17-alpine`.
+fn image(text: &str) -> String {
+    let number = text.strip_prefix('v').unwrap_or(text);
+    let number = number.split('-').next().unwrap_or_default();
+    let is_version = number.starts_with(|c: char| c.is_ascii_digit())
+        && number
+            .bytes()
+            .all(|byte| byte == b'.' || byte.is_ascii_digit());
+    match is_version {
+        true => format!(":{text}"),
+        false => text.to_owned(),
+    }
+}
+
 /// Words that say nothing of what is changed, or to what.
 fn is_filler(word: &str, planned: Option<Planned>) -> bool {
     let of_verb: &[&str] = match planned {
@@ -281,4 +295,27 @@ fn is_filler(word: &str, planned: Option<Planned>) -> bool {
         "the", "of", "for", "and", "please", "called", "named", "my", "our", "its",
     ];
     fillers.contains(&word) || of_verb.contains(&word)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_bare_version_is_a_tag_and_everything_else_an_image() {
+        for tag in ["2", "1.5", "v2", "v1.2.3", "17-alpine"] {
+            assert_eq!(image(tag), format!(":{tag}"));
+        }
+        for name in [
+            "redis",
+            "redis:7",
+            "acme/api:2",
+            "3proxy",
+            "valkey",
+            ":1.5",
+            "10.0.0.1/a:1",
+        ] {
+            assert_eq!(image(name), name);
+        }
+    }
 }

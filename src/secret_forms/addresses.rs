@@ -14,7 +14,7 @@ const NO_USERS: [&str; 13] = [
 ];
 
 /// `user:password@tcp(host)` and `user:password@/database`, as Go's drivers have it; `user:password@host:port`.
-static BARE: LazyLock<Vec<Regex>> = LazyLock::new(|| {
+pub(super) static BARE: LazyLock<Vec<Regex>> = LazyLock::new(|| {
     let patterns = [
         r#"(?:^|[\s"'`=,;(])(?P<user>[A-Za-z0-9_.+-]*):(?P<secret>[^\s"`]+?)@[a-z]+[0-9]?\("#,
         r#"(?:^|[\s"'`=,;(])(?P<user>[A-Za-z0-9_.+-]+):(?P<secret>[^\s"'`@:]+)@/[A-Za-z0-9_]"#,

@@ -119,6 +119,12 @@ fn joined(lines: &[usize]) -> String {
 }
 
 #[test]
+fn every_form_is_a_pattern() {
+    assert_eq!((KEYS.len(), LINES.len(), addresses::BARE.len()), (6, 14, 4));
+    assert!(SETTING.is_some() && FIELD.is_some());
+}
+
+#[test]
 fn a_secret_is_hidden_wherever_it_stands_and_nothing_else_is() {
     for place in PLACES {
         for secret in ["hunter22", "Tr0ub4dor"] {
