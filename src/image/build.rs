@@ -3,7 +3,6 @@
 
 use std::collections::{BTreeMap, HashMap};
 use std::io;
-use std::path::Path;
 use std::pin::pin;
 use std::time::Duration;
 
@@ -15,7 +14,8 @@ use futures::{Stream, StreamExt};
 use tokio::sync::mpsc;
 
 use super::context::{dockerfile_in_tar, read_dockerfile};
-use super::trace::{BuildTrace, line_of};
+use super::explain::explain;
+use super::trace::BuildTrace;
 use super::upload::{UploadState, upload};
 use super::{ImageRef, PROJECT_LABEL, USER_LABEL, own_user};
 use crate::config::ImageConfig;
@@ -51,19 +51,25 @@ pub async fn build(
     target: &ImageRef,
     step: &Step,
 ) -> Result<String> {
-    let (body, state) = upload(image, args, &target.tag).split();
-    let options = options(project_id, image, args, target)?;
-    let credentials = logins(engine, image, args, step).await;
-    let messages = messages(engine.docker.clone(), options, credentials, body)?;
-    let mut run = Run {
+    let request = BuildRequest {
+        engine,
+        project_id,
         image,
-        state,
+        args,
+        target,
         step,
-        trace: BuildTrace::default(),
-        classic: String::new(),
-        unshown: None,
+        credentials: logins(engine, image, args, step).await,
     };
-    run.follow(messages).await?;
+    let built = match request.send().await {
+        Err(BuildFailure::Cut(error)) => {
+            step.progress(format!("{}; the build is asked for again", error.message));
+            request.send().await
+        }
+        built => built,
+    };
+    if let Err(BuildFailure::Told(error) | BuildFailure::Cut(error)) = built {
+        return Err(error);
+    }
     let id = present(&engine.docker, &target.reference()).await?;
     id.ok_or_else(|| {
         Error::new(
@@ -75,6 +81,51 @@ pub async fn build(
         )
         .hint(format!("docker image inspect {}", target.reference()))
     })
+}
+
+/// How a build did not end well.
+enum BuildFailure {
+    /// The builder or the Engine says why, or the context does.
+    Told(Error),
+    /// The answer broke off, so that nothing is known of the build.
+    Cut(Error),
+}
+
+impl From<Error> for BuildFailure {
+    fn from(error: Error) -> Self {
+        Self::Told(error)
+    }
+}
+
+/// A build as the Engine is asked for it. One whose answer broke off is asked for once more: Engines 20.10 were seen to end
+/// the answer in the midst of a message although the build went on, and what is built by then comes from the builder's cache.
+struct BuildRequest<'a> {
+    engine: &'a Engine,
+    project_id: &'a str,
+    image: &'a ImageConfig,
+    args: &'a BTreeMap<String, String>,
+    target: &'a ImageRef,
+    step: &'a Step,
+    credentials: Credentials,
+}
+
+impl BuildRequest<'_> {
+    async fn send(&self) -> Result<(), BuildFailure> {
+        let (image, args) = (self.image, self.args);
+        let (body, state) = upload(image, args, &self.target.tag).split();
+        let options = options(self.project_id, image, args, self.target)?;
+        let docker = self.engine.docker.clone();
+        let messages = messages(docker, options, self.credentials.clone(), body)?;
+        let mut run = Run {
+            image,
+            state,
+            step: self.step,
+            trace: BuildTrace::default(),
+            classic: String::new(),
+            unshown: None,
+        };
+        run.follow(messages).await
+    }
 }
 
 /// The credentials for the registries that the Dockerfile or an argument names.
@@ -211,7 +262,7 @@ impl Run<'_> {
     async fn follow(
         &mut self,
         messages: impl Stream<Item = Result<BuildInfo, bollard::errors::Error>>,
-    ) -> Result<()> {
+    ) -> Result<(), BuildFailure> {
         let mut messages = pin!(messages);
         let mut tick = tokio::time::interval(PROGRESS_INTERVAL);
         let mut sending = true;
@@ -228,7 +279,9 @@ impl Run<'_> {
                 _ = tick.tick() => self.show(sending),
             }
         }
-        self.state.failure().map_or(Ok(()), Err)
+        self.state
+            .failure()
+            .map_or(Ok(()), |error| Err(error.into()))
     }
 
     fn take(&mut self, message: &BuildInfo) {
@@ -255,109 +308,29 @@ impl Run<'_> {
         }
     }
 
-    fn failure(&mut self, cause: &bollard::errors::Error) -> Error {
+    fn failure(&mut self, cause: &bollard::errors::Error) -> BuildFailure {
         if let Some(error) = self.state.failure() {
-            return error;
+            return error.into();
         }
         let dockerfile = std::fs::read_to_string(&self.image.dockerfile).unwrap_or_default();
         let said = match cause {
             bollard::errors::Error::DockerStreamError { error } => error.clone(),
             bollard::errors::Error::DockerResponseServerError { message, .. } => message.clone(),
             _ => {
-                return request_failed(
-                    &format!("the build of `{}` broke off", self.image.name),
-                    cause,
-                );
+                let what = format!("the build of `{}` broke off", self.image.name);
+                return BuildFailure::Cut(request_failed(&what, cause));
             }
         };
-        explain(
+        let error = explain(
             &self.image.name,
             &self.image.dockerfile,
             &dockerfile,
             &self.trace,
             &said,
-        )
-        .evidence(last_lines(&self.classic, MAX_EVIDENCE_LINES))
-    }
-}
-
-/// The error for a build that BuildKit ended, `said` being its own words.
-fn explain(image: &str, file: &Path, dockerfile: &str, trace: &BuildTrace, said: &str) -> Error {
-    let short = said.rsplit("failed to solve: ").next().unwrap_or(said);
-    let short = short
-        .rsplit("failed to solve with frontend gateway.v0: ")
-        .next()
-        .unwrap_or(short);
-    let (message, line) = match trace.failed() {
-        Some(failed) => (
-            format!("`{}` failed", failed.name),
-            line_of(&failed.name, dockerfile),
-        ),
-        None => (short.to_owned(), parse_error_line(said)),
-    };
-    let printed = trace.last_lines().join("\n");
-    let hint = hint(said, &printed);
-    Error::new(
-        Code::ImageBuild,
-        format!("image `{image}` did not build: {message}"),
-    )
-    .evidence(printed)
-    .evidence(short)
-    .at(file, line)
-    .hint(hint)
-}
-
-/// `dockerfile parse error line 3: …` or `… on line 3: …`.
-fn parse_error_line(said: &str) -> Option<u32> {
-    let after = said.split_once("parse error")?.1.split_once("line ")?.1;
-    after
-        .split(|c: char| !c.is_ascii_digit())
-        .next()?
-        .parse()
-        .ok()
-}
-
-/// What programs print that ask for a name or an address in vain: of busybox, curl, pip and npm, apt, Go.
-const NO_NETWORK: [&str; 6] = [
-    "bad address",
-    "could not resolve",
-    "name resolution",
-    "getaddrinfo",
-    "network is unreachable",
-    "no such host",
-];
-
-/// A registry's words for an image that is not for everybody, or not there: many say the same of both.
-const REFUSED: [&str; 4] = [
-    "401 Unauthorized",
-    "403 Forbidden",
-    "pull access denied",
-    "authorization failed",
-];
-
-/// `said` is BuildKit's message, `printed` the last output of the failing instruction.
-fn hint(said: &str, printed: &str) -> &'static str {
-    let printed = printed.to_lowercase();
-    if said.contains("no active session") || said.contains("buildkit not supported") {
-        "devk needs an Engine with BuildKit (Docker 20.10 or newer, not Podman)"
-    } else if REFUSED.iter().any(|words| said.contains(words)) {
-        "`docker login` to the registry of the image that it names: it is refused, or there is no such image"
-    } else if said.contains("failed to resolve source metadata")
-        || said.contains("failed to do request")
-    {
-        "`docker pull` the image that it names: it is missing here, and its registry does not give it"
-    } else if said.contains("context not found") {
-        "the Dockerfile frontend is too new for this Engine: update Docker, or pin `# syntax=docker/dockerfile:1.12`"
-    } else if said.contains("no space left on device")
-        || printed.contains("no space left on device")
-    {
-        "docker system df, then docker builder prune"
-    } else if said.contains("exit code: 137") {
-        "it was killed (SIGKILL), as what needs more memory than there is: docker stats --no-stream shows who has it"
-    } else if NO_NETWORK.iter().any(|words| printed.contains(words)) {
-        "builds have no network, or no name server or proxy: docker run --rm busybox wget -O- http://example.com"
-    } else {
-        "correct the Dockerfile or what it copies, then run `devk up` again"
+        );
+        error
+            .evidence(last_lines(&self.classic, MAX_EVIDENCE_LINES))
+            .into()
     }
 }
 
@@ -367,14 +340,50 @@ fn megabytes(bytes: u64) -> String {
 
 #[cfg(test)]
 mod tests {
-    use super::*;
+    use bollard::errors::Error as DockerError;
+    use futures::stream;
 
-    #[test]
-    fn an_image_that_its_registry_refuses_wants_a_login() {
-        let said = "failed to solve: ghcr.io/a/b:1: failed to resolve source metadata for ghcr.io/a/b:1: failed to \
-                    authorize: failed to fetch anonymous token: unexpected status: 401 Unauthorized";
-        assert!(hint(said, "").starts_with("`docker login`"));
-        let missing = "failed to solve: a:1: failed to resolve source metadata for docker.io/library/a:1: not found";
-        assert!(hint(missing, "").starts_with("`docker pull`"));
+    use super::*;
+    use crate::config::{Origin, Sync};
+    use crate::ui::event::Reporter;
+
+    #[tokio::test]
+    async fn an_answer_that_breaks_off_says_nothing_of_the_build_and_words_of_the_builder_do() {
+        let image = ImageConfig {
+            name: "api".to_owned(),
+            context: "/nowhere".into(),
+            dockerfile: "/nowhere/Dockerfile".into(),
+            target: None,
+            platform: None,
+            args: BTreeMap::new(),
+            replaces: vec![],
+            sync: Sync::Auto,
+            origin: Origin {
+                file: "devk.yaml".into(),
+                line: 1,
+            },
+        };
+        let step = Reporter::default().start("image.build/api", "");
+        let end_of = async |error: DockerError| {
+            let (_body, state) = upload(&image, &BTreeMap::new(), "tag").split();
+            let mut run = Run {
+                image: &image,
+                state,
+                step: &step,
+                trace: BuildTrace::default(),
+                classic: String::new(),
+                unshown: None,
+            };
+            let messages = [Ok(BuildInfo::default()), Err(error)];
+            run.follow(stream::iter(messages)).await
+        };
+        let cut = io::Error::other("bytes remaining on stream");
+        let cut = end_of(DockerError::IOError { err: cut }).await;
+        assert!(
+            matches!(&cut, Err(BuildFailure::Cut(error)) if error.message.contains("broke off")),
+        );
+        let error = "failed to solve: process \"false\" did not complete".to_owned();
+        let told = end_of(DockerError::DockerStreamError { error }).await;
+        assert!(matches!(told, Err(BuildFailure::Told(error)) if error.code == Code::ImageBuild));
     }
 }

@@ -3,6 +3,7 @@
 mod build;
 pub mod context;
 pub mod dockerignore;
+mod explain;
 mod facts;
 mod hash;
 mod instructions;
