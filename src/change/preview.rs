@@ -144,6 +144,7 @@ pub(super) async fn preview(
             project: project.id.clone(),
             made: made_for(&access.own, &project.id, Some(&access.owner)).await?,
             planned: BTreeSet::new(),
+            planned_roles: BTreeSet::new(),
             of_others: of_other_projects(&access.own, &project.id).await?,
         },
     };
@@ -225,8 +226,11 @@ impl Draft<'_> {
             return Err(problem);
         }
         self.keeps_to_shown("get", &step.object).await?;
-        if let Some(untried) = self.waits_for(&step.object) {
-            return self.untried(step, untried);
+        if let Some(made) = self.scope.waits_for(step) {
+            return self.untried(
+                step,
+                format!("the API server tries it when {made} is there"),
+            );
         }
         let mut tries = 0;
         loop {
@@ -253,14 +257,7 @@ impl Draft<'_> {
         Err(forbidden(self.access, &right, "by the rules of the role"))
     }
 
-    /// Why a step has to wait: an earlier one makes its namespace.
-    fn waits_for(&self, object: &ObjectName) -> Option<String> {
-        let namespace = object.namespace.as_ref()?;
-        let is_planned = self.scope.planned.contains(namespace);
-        is_planned.then(|| format!("the API server tries it when namespace/{namespace} is there"))
-    }
-
-    /// A step in a namespace that is not there yet, where nobody has rights: nothing but a `create` has a request there.
+    /// A step on what is not there yet: in a namespace to come nobody has rights, and nothing but a `create` has a request.
     fn untried(&self, step: &ChangeStep, untried: String) -> Result<StepPreview> {
         let operation = operation(step, None, &[])?;
         keeps_to_role(&self.access.rights, step, &operation, None, &Value::Null)?;

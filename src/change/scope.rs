@@ -19,6 +19,8 @@ pub(super) struct ChangeScope {
     pub(super) made: BTreeSet<String>,
     /// Made by earlier steps of the plan.
     pub(super) planned: BTreeSet<String>,
+    /// Roles that earlier steps of the plan make.
+    pub(super) planned_roles: BTreeSet<ObjectName>,
     /// Of other projects, each with its project.
     pub(super) of_others: BTreeMap<String, String>,
 }
@@ -28,6 +30,11 @@ impl ChangeScope {
     pub(super) fn take(&mut self, step: &ChangeStep) -> Option<Error> {
         let object = &step.object;
         match (&object.namespace, &step.action) {
+            (Some(namespace), ChangeAction::Create(_)) if object.kind == ObjectKind::Role => {
+                let problem = self.namespaced(object, namespace);
+                self.planned_roles.insert(object.clone());
+                problem
+            }
             (Some(namespace), _) => self.namespaced(object, namespace),
             (None, ChangeAction::Create(_)) => {
                 let name = &object.name;
@@ -39,6 +46,25 @@ impl ChangeScope {
             }
             (None, _) => self.namespace(&object.name),
         }
+    }
+
+    /// What an earlier step of the plan makes and the API server asks for, even to try this one: the namespace, or the Role that
+    /// a RoleBinding gives.
+    pub(super) fn waits_for(&self, step: &ChangeStep) -> Option<String> {
+        let namespace = step.object.namespace.as_ref()?;
+        if self.planned.contains(namespace) {
+            return Some(format!("namespace/{namespace}"));
+        }
+        let ChangeAction::Create(create) = &step.action else {
+            return None;
+        };
+        let role = ObjectName {
+            kind: ObjectKind::Role,
+            namespace: Some(namespace.clone()),
+            name: create.body.get("roleRef")?["name"].as_str()?.to_owned(),
+        };
+        let is_binding = step.object.kind == ObjectKind::RoleBinding;
+        (is_binding && self.planned_roles.contains(&role)).then(|| role.to_string())
     }
 
     /// Whose a namespace is, if it is known to be somebody else's.
@@ -120,6 +146,7 @@ mod tests {
             project: "shop".to_owned(),
             made: BTreeSet::from(["shop-dev".to_owned()]),
             planned: BTreeSet::new(),
+            planned_roles: BTreeSet::new(),
             of_others: [("other", "other"), ("other-dev", "other")]
                 .map(|(namespace, project)| (namespace.to_owned(), project.to_owned()))
                 .into(),
@@ -134,6 +161,33 @@ mod tests {
             object["namespace"] = json!(namespace);
         }
         json!({"verb": verb, "object": object})
+    }
+
+    #[test]
+    fn a_binding_waits_for_the_role_that_an_earlier_step_makes_and_for_no_other() {
+        let binding = |namespace: &str, role: &str| {
+            let mut step = step("create", "RoleBinding", Some(namespace), "robot");
+            step["body"] = json!({"roleRef": {"apiGroup": "rbac.authorization.k8s.io", "kind": "Role", "name": role}});
+            step
+        };
+        let steps = [
+            step("create", "Role", Some("shop"), "reader"),
+            binding("shop", "reader"),
+            binding("shop-dev", "reader"),
+        ];
+        let plan = json!({"version": 1, "steps": steps}).to_string();
+        let plan = read_plan(&plan, Path::new("plan")).unwrap();
+        let mut scope = ChangeScope {
+            project: "shop".to_owned(),
+            made: BTreeSet::from(["shop-dev".to_owned()]),
+            ..ChangeScope::default()
+        };
+        let waits = plan.steps.iter().map(|step| {
+            assert!(scope.take(step).is_none());
+            scope.waits_for(step)
+        });
+        let waits: Vec<_> = waits.collect();
+        assert_eq!(waits, [None, Some("role/reader".to_owned()), None]);
     }
 
     #[test]

@@ -88,7 +88,7 @@ pub(super) fn all() -> Vec<Proposed> {
     let settings = json!([{"name": "settings", "mountPath": "/etc/settings"}]);
     let reads = container(
         "reader",
-        "cat /etc/settings/color; sleep infinity",
+        "cat /etc/settings/color; echo; sleep infinity",
         &settings,
     );
     let reader = pod(
