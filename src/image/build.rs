@@ -343,16 +343,20 @@ mod tests {
     use bollard::errors::Error as DockerError;
     use futures::stream;
 
+    use super::super::content_hash;
     use super::*;
     use crate::config::{Origin, Sync};
     use crate::ui::event::Reporter;
 
     #[tokio::test]
     async fn an_answer_that_breaks_off_says_nothing_of_the_build_and_words_of_the_builder_do() {
+        let context = tempfile::tempdir().unwrap();
+        let dockerfile = context.path().join("Dockerfile");
+        std::fs::write(&dockerfile, "FROM scratch\n").unwrap();
         let image = ImageConfig {
             name: "api".to_owned(),
-            context: "/nowhere".into(),
-            dockerfile: "/nowhere/Dockerfile".into(),
+            context: context.path().to_owned(),
+            dockerfile,
             target: None,
             platform: None,
             args: BTreeMap::new(),
@@ -364,8 +368,10 @@ mod tests {
             },
         };
         let step = Reporter::default().start("image.build/api", "");
+        // The context itself is sent whole.
+        let tag = content_hash(&image, &image.args).unwrap().tag;
         let end_of = async |error: DockerError| {
-            let (_body, state) = upload(&image, &BTreeMap::new(), "tag").split();
+            let (_body, state) = upload(&image, &image.args, &tag).split();
             let mut run = Run {
                 image: &image,
                 state,
