@@ -13,6 +13,7 @@ use std::time::{Duration, Instant};
 use anyhow::{Context, Result, bail, ensure};
 use serde_json::{Value, json};
 
+use super::argument;
 use super::figures::percentile;
 use super::trees::Trees;
 use super::wire::body;
@@ -50,13 +51,7 @@ struct Place {
 }
 
 pub(crate) fn main(args: &[String]) -> Result<()> {
-    let minutes = match args {
-        [] => MINUTES,
-        [minutes] => minutes
-            .parse()
-            .with_context(|| format!("`{minutes}` is no number of minutes"))?,
-        _ => bail!("usage: cargo xtask agents [MINUTES]"),
-    };
+    let minutes = argument(args, MINUTES, "minutes", "agents [MINUTES]")?;
     let trees = Trees::make(AGENTS)?;
     for number in 0..AGENTS {
         let took = trees.up(number, &[])?;

@@ -1,7 +1,10 @@
 //! `cargo xtask bench`: what devk's speed is worth, side by side with the tools people would use
 //! otherwise, in one run on one cluster. Figures of different runs do not compare; ratios of one run do.
 
-use anyhow::{Result, bail, ensure};
+use std::num::ParseIntError;
+use std::str::FromStr;
+
+use anyhow::{Context, Result, bail, ensure};
 
 mod agents;
 mod container;
@@ -39,6 +42,20 @@ const PARTS: [(&str, Part); 6] = [
     ("reload", reload::measure),
     ("scale", scale::measure),
 ];
+
+/// The only argument of a task, which is a number of something; `otherwise` without one.
+fn argument<T>(args: &[String], otherwise: T, of: &str, usage: &str) -> Result<T>
+where
+    T: FromStr<Err = ParseIntError>,
+{
+    match args {
+        [] => Ok(otherwise),
+        [number] => number
+            .parse()
+            .with_context(|| format!("`{number}` is no number of {of}")),
+        _ => bail!("usage: cargo xtask {usage}"),
+    }
+}
 
 pub(crate) fn main(args: &[String]) -> Result<()> {
     if let Some(unknown) = args

@@ -10,8 +10,9 @@ use std::sync::{Arc, Mutex};
 use std::thread::{self, sleep};
 use std::time::{Duration, Instant};
 
-use anyhow::{Context, Result, bail, ensure};
+use anyhow::{Result, bail, ensure};
 
+use super::argument;
 use super::project::Project;
 use super::stack::{NODE, Stack};
 use super::watching::resident;
@@ -33,13 +34,7 @@ const SETTLE: Duration = Duration::from_secs(60);
 const IN_FLIGHT: Duration = Duration::from_secs(3);
 
 pub(crate) fn main(args: &[String]) -> Result<()> {
-    let minutes = match args {
-        [] => MINUTES,
-        [minutes] => minutes
-            .parse()
-            .with_context(|| format!("`{minutes}` is no number of minutes"))?,
-        _ => bail!("usage: cargo xtask soak [MINUTES]"),
-    };
+    let minutes = argument(args, MINUTES, "minutes", "soak [MINUTES]")?;
     let stack = Stack::start()?;
     let project = stack.main();
     let load = Load::at(stack.forward()?);

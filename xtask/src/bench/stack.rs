@@ -45,15 +45,7 @@ impl Stack {
 
     /// devk, with folders of its own.
     pub(super) fn command(&self) -> Command {
-        let mut command = Command::new(&self.devk);
-        for (variable, name) in [
-            ("XDG_STATE_HOME", "state"),
-            ("XDG_CACHE_HOME", "cache"),
-            ("XDG_DATA_HOME", "data"),
-        ] {
-            command.env(variable, self.folder.join(name));
-        }
-        command
+        with_folders(&self.devk, &self.folder)
     }
 
     pub(super) fn projects(&self) -> PathBuf {
@@ -233,6 +225,19 @@ impl Drop for Stack {
         }
         let _ = fs::remove_dir_all(&self.folder);
     }
+}
+
+/// devk, with state, cache and data in a folder of its own.
+pub(super) fn with_folders(devk: &Path, folder: &Path) -> Command {
+    let mut command = Command::new(devk);
+    for (variable, name) in [
+        ("XDG_STATE_HOME", "state"),
+        ("XDG_CACHE_HOME", "cache"),
+        ("XDG_DATA_HOME", "data"),
+    ] {
+        command.env(variable, folder.join(name));
+    }
+    command
 }
 
 pub(super) fn built() -> Result<PathBuf> {

@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 
 use anyhow::Result;
 
-use super::stack::built;
+use super::stack::{built, with_folders};
 use crate::command;
 
 const CLUSTER: &str = "devk-worktrees";
@@ -69,14 +69,7 @@ impl Trees {
     }
 
     pub(super) fn command(&self, root: &Path, args: &[&str]) -> Command {
-        let mut command = Command::new(&self.devk);
-        for (variable, name) in [
-            ("XDG_STATE_HOME", "state"),
-            ("XDG_CACHE_HOME", "cache"),
-            ("XDG_DATA_HOME", "data"),
-        ] {
-            command.env(variable, self.folder.join(name));
-        }
+        let mut command = with_folders(&self.devk, &self.folder);
         command.args(args).arg("-C").arg(root);
         command
     }

@@ -5,9 +5,10 @@ use std::fs;
 use std::process::Command;
 use std::time::Duration;
 
-use anyhow::{Context, Result, bail};
+use anyhow::{Context, Result};
 use serde_json::Value;
 
+use super::argument;
 use super::trees::{NODE, Trees};
 use crate::command;
 
@@ -17,13 +18,7 @@ const MEASURING: Duration = Duration::from_secs(25);
 const MIB: f64 = (1 << 20) as f64;
 
 pub(crate) fn main(args: &[String]) -> Result<()> {
-    let count = match args {
-        [] => COUNT,
-        [count] => count
-            .parse()
-            .with_context(|| format!("`{count}` is no number of worktrees"))?,
-        _ => bail!("usage: cargo xtask worktrees [COUNT]"),
-    };
+    let count = argument(args, COUNT, "worktrees", "worktrees [COUNT]")?;
     let trees = Trees::make(count)?;
     println!("| Worktree | `up` | free memory after it | node's images | Docker's images |");
     println!("|---|---:|---:|---:|---:|");
