@@ -50,12 +50,6 @@ fn approve(project: &Project, preview: &Value) -> Ran {
     project.devk(&["change", "plan.json", "--approve", hash(preview)])
 }
 
-/// What the user gives, in the user's own configuration.
-fn user(project: &Project, ask: &str) {
-    std::fs::create_dir_all(project.path("config/devk")).unwrap();
-    project.write("config/devk/config.yaml", &format!("ask: {ask}\n"));
-}
-
 /// A person approves a preview.
 fn by_a_person(project: &Project, preview: &Value) {
     let screen = project.answered(&["approve", hash(preview)], "[y/N]", "y\n");
@@ -176,7 +170,7 @@ fn a_change_is_shown_approved_done_and_verified() {
     assert_eq!(of_left(".spec.replicas"), "1");
 
     // From here on the user leaves unasked what is not destructive: a script gives the hash back.
-    user(&project, "{yes: disruptive}");
+    project.user_asks("{yes: disruptive}");
     write(&project, std::slice::from_ref(&scale));
     let shown_alone = project.devk(&["change", "plan.json", "--dry-run"]).well();
     let by_script = shown_alone.document()["preview"].clone();
@@ -247,9 +241,9 @@ fn a_change_is_shown_approved_done_and_verified() {
     );
 
     // Of these nothing is left unasked.
-    user(&project, "{role: operator}");
+    project.user_asks("{role: operator}");
     nothing_hostile_happens(&project);
-    user(&project, "{yes: disruptive}");
+    project.user_asks("{yes: disruptive}");
     roles_and_yes(&project, &scale, &config);
     project.devk(&["down", "--delete"]).well();
     assert!(!machine.has_namespace("changes-made"));
@@ -338,7 +332,7 @@ fn roles_and_yes(project: &Project, scale: &Value, config: &Value) {
     assert_eq!(refused["evidence"][1], beyond, "{refused}");
     let hint = refused["hint"].as_str().unwrap();
     assert!(hint.ends_with("config.yaml: ask: {role: admin}"), "{hint}");
-    user(project, "{role: admin, yes: disruptive}");
+    project.user_asks("{role: admin, yes: disruptive}");
     let mut inside = config.clone();
     inside["object"]["namespace"] = json!("changes-made");
     let preview = shown(

@@ -211,48 +211,38 @@ const DONE: &[Task] = &[
     },
 ];
 
-/// Those of which devk makes no plan from words: what is said instead has to be this refusal, which leaves all as it is.
-const NOT_DONE: &[(&str, &str, &str)] = &[
+/// Those of which devk makes no plan from words: what is said instead has to be the refusal of a change, which
+/// leaves all as it is.
+const NOT_DONE: &[(&str, &str)] = &[
     (
         "create-canary-deployment",
         "create a deployment prices-canary with image busybox:1.36",
-        "ask.change",
     ),
     (
         "create-network-policy",
         "create a network policy that lets only lobby reach till",
-        "ask.change",
     ),
     (
         "create-pod-mount-configmaps",
         "create a pod reader with the configmap settings mounted in /etc/settings",
-        "ask.change",
     ),
     (
         "create-simple-rbac",
         "create a role that may read pods and bind it to the service account robot",
-        "ask.change",
     ),
     (
         "fix-probes",
         "set the readiness probe of quotes to port 8080",
-        "ask.change",
     ),
-    (
-        "fix-rbac-wrong-resource",
-        "change the role reader to pods",
-        "ask.change",
-    ),
+    ("fix-rbac-wrong-resource", "change the role reader to pods"),
     (
         "multi-container-pod-communication",
         "create a pod with two containers that share a volume",
-        "ask.change",
     ),
-    ("resize-pvc", "grow the claim of vault to 2Gi", "ask.change"),
+    ("resize-pvc", "grow the claim of vault to 2Gi"),
     (
         "setup-dev-cluster",
         "set up the namespaces dev and staging with quotas",
-        "ask.change",
     ),
 ];
 
@@ -360,8 +350,7 @@ fn at_once<T: Sync, R: Send>(tasks: &[T], does: impl Fn(&T) -> R + Sync) -> Vec<
 
 /// How many of the others a model's plans do. Roles and namespaces are an administrator's.
 fn proposed_by_a_model(project: &Project) -> usize {
-    std::fs::create_dir_all(project.path("config/devk")).unwrap();
-    project.write("config/devk/config.yaml", "ask: {role: admin}\n");
+    project.user_asks("{role: admin}");
     let wrong = [
         "create",
         "role",
@@ -376,7 +365,7 @@ fn proposed_by_a_model(project: &Project) -> usize {
         task.name
     });
     names.sort_unstable();
-    let owed = NOT_DONE.iter().map(|(name, ..)| *name);
+    let owed = NOT_DONE.iter().map(|(name, _)| *name);
     // The class of the cluster's volumes does not let them grow, whoever asks.
     let owed: Vec<_> = owed.filter(|name| *name != "resize-pvc").collect();
     assert_eq!(names, owed);
@@ -393,9 +382,9 @@ fn tasks_are_done_by_words_alone_or_by_a_models_plan() {
 
     let why = said(&ask(&project, "why is quotes not ready")).join("\n");
     assert!(why.contains("9999"), "the cause is found, too: {why}");
-    for (name, words, code) in NOT_DONE {
+    for (name, words) in NOT_DONE {
         let refused = project.devk(&["ask", words]).exits(2);
-        assert_eq!(refused.error()["code"], *code, "{name}");
+        assert_eq!(refused.error()["code"], "ask.change", "{name}");
     }
 
     let mut done = at_once(DONE, |task| {
@@ -404,7 +393,7 @@ fn tasks_are_done_by_words_alone_or_by_a_models_plan() {
     });
     let mut owed: Vec<_> = DONE.iter().map(|task| task.name).collect();
     let mut table = owed.clone();
-    table.extend(NOT_DONE.iter().map(|(name, ..)| *name));
+    table.extend(NOT_DONE.iter().map(|(name, _)| *name));
     table.sort_unstable();
     owed.sort_unstable();
     done.sort_unstable();

@@ -102,6 +102,12 @@ impl Project {
             .push((variable.to_owned(), value.as_ref().to_owned()));
     }
 
+    /// Writes `ask` of the user's own configuration, which is looked for in `config` once XDG_CONFIG_HOME says so.
+    pub(crate) fn user_asks(&self, ask: &str) {
+        std::fs::create_dir_all(self.path("config/devk")).unwrap();
+        self.write("config/devk/config.yaml", &format!("ask: {ask}\n"));
+    }
+
     /// Lets it stand when the test ends: the end of the run removes it.
     pub(crate) fn leave(mut self) {
         self.is_left = true;
