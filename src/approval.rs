@@ -123,12 +123,7 @@ pub fn withdraw(paths: &Paths, subject: &ApprovalSubject) -> Result<()> {
     let Some(hash) = &subject.preview else {
         return Ok(());
     };
-    let folder = paths.project(&subject.project).join("approvals");
-    let file = folder.join(format!("{hash}.json"));
-    match std::fs::remove_file(&file) {
-        Err(e) if e.kind() != std::io::ErrorKind::NotFound => Err(refused("remove", &file, &e)),
-        _ => Ok(()),
-    }
+    remove_file(&file_of(paths, &subject.project, hash))
 }
 
 /// Uses an approval: it is gone then, whoever else asks for it at the same time.
@@ -310,8 +305,12 @@ fn save(paths: &Paths, approval: &Approval) -> Result<()> {
 }
 
 fn file(paths: &Paths, approval: &Approval) -> PathBuf {
-    let folder = paths.project(&approval.subject.project).join("approvals");
-    folder.join(format!("{}.json", approval.id))
+    file_of(paths, &approval.subject.project, &approval.id)
+}
+
+fn file_of(paths: &Paths, project: &str, id: &str) -> PathBuf {
+    let folder = paths.project(project).join("approvals");
+    folder.join(format!("{id}.json"))
 }
 
 fn new_id() -> Result<String> {

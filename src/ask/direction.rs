@@ -1,7 +1,7 @@
 //! The direction that a request says beside its amount: `scale down web to 5`, `raise the memory limit of web to 1Gi`. It is
 //! compared with what is there, so that no plan does the opposite of the words. Pure.
 
-use serde_json::Value;
+use std::cmp::Ordering;
 
 use super::object::{SeenObject, items, text};
 use super::tokens::QuestionWord;
@@ -49,9 +49,8 @@ impl AskedDirection {
                 let Some(count) = scale.replicas.of(present) else {
                     return Ok(());
                 };
-                self.compare(verb, seen, "replicas", (present, count), |count| {
-                    count.to_string()
-                })
+                let shown = (present.to_string(), count.to_string());
+                self.compare(verb, seen, "replicas", count.cmp(&present), shown)
             }
             ChangeAction::SetResources(set) => self.resources(set, seen, verb),
             _ => Ok(()),
@@ -74,21 +73,19 @@ impl AskedDirection {
         for (part, amounts) in [("request", &set.requests), ("limit", &set.limits)] {
             for (resource, amount) in amounts {
                 let what = format!("{resource} {part}");
-                let present = match (&has["limits"][resource], &has["requests"][resource]) {
-                    (limit, Value::Null) if part == "request" => limit,
-                    (_, request) if part == "request" => request,
-                    (limit, _) => limit,
+                let request = Some(&has["requests"][resource]).filter(|_| part == "request");
+                // What is not requested is requested as it is limited.
+                let present = match request {
+                    Some(request) if !request.is_null() => request,
+                    _ => &has["limits"][resource],
                 };
                 let old = thousandths(&text(present));
                 let (Some(old), Some(new)) = (old, thousandths(amount)) else {
                     self.of_none(verb, seen, &what, part)?;
                     continue;
                 };
-                let shown = |amount_of: f64| match amount_of == old {
-                    true => text(present),
-                    false => amount.clone(),
-                };
-                self.compare(verb, seen, &what, (old, new), shown)?;
+                let shown = (text(present), amount.clone());
+                self.compare(verb, seen, &what, new.total_cmp(&old), shown)?;
             }
         }
         Ok(())
@@ -120,22 +117,20 @@ impl AskedDirection {
         ))
     }
 
-    fn compare<T: PartialOrd + Copy>(
+    /// `order` is that of what is asked for to what is there.
+    fn compare(
         self,
         verb: &str,
         seen: SeenObject<'_>,
         what: &str,
-        (old, new): (T, T),
-        shown: impl Fn(T) -> String,
+        order: Ordering,
+        (old, new): (String, String),
     ) -> Result<(), Unclear> {
-        let (is_opposite, word) = match self {
-            Self::More => (new < old, "less"),
-            Self::Less => (new > old, "more"),
+        let word = match (self, order) {
+            (Self::More, Ordering::Less) => "less",
+            (Self::Less, Ordering::Greater) => "more",
+            _ => return Ok(()),
         };
-        if !is_opposite {
-            return Ok(());
-        }
-        let (old, new) = (shown(old), shown(new));
         let message = format!(
             "`{verb}` says the opposite of the amount: {} has {what} {old}, and {new} is {word}",
             seen.title()
@@ -153,11 +148,10 @@ impl AskedDirection {
 mod tests {
     use jiff::Timestamp;
     use jiff::tz::TimeZone;
-    use serde_json::json;
+    use serde_json::{Value, json};
 
     use super::super::request::ChangeRequest;
     use super::super::snapshot::{AskedProject, ClusterSnapshot};
-    use super::*;
 
     /// Three replicas of web with a limit of memory, and one of bare with none.
     fn snapshot() -> ClusterSnapshot {

@@ -77,7 +77,6 @@ impl ChangeRequest {
         let mut steps = vec![];
         for name in &self.names {
             let seen = || one(&question, name, self.verb_of_plan(), &kinds, snapshot);
-            let object = || seen().and_then(object);
             let (object, action) = match (&self.making, &self.action) {
                 (Some(Making::Pod(create)), _) => {
                     let pod = ObjectName {
@@ -87,13 +86,13 @@ impl ChangeRequest {
                     };
                     (pod, ChangeAction::Create(create.clone()))
                 }
-                (Some(Making::Autoscaler(bounds)), _) => bounds.of(&object()?),
+                (Some(Making::Autoscaler(bounds)), _) => bounds.of(&object(seen()?)?),
                 (None, Some(action)) => {
                     let seen = seen()?;
                     if let Some(direction) = self.direction {
                         direction.agrees(action, seen, &self.verb)?;
                     }
-                    (self::object(seen)?, action.clone())
+                    (object(seen)?, action.clone())
                 }
                 (None, None) => return Err(Unclear::empty()),
             };

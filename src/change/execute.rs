@@ -172,12 +172,9 @@ async fn one(
             Err(e) => match found_done(access, &operation, before).await {
                 Some(after) => break (operation, after),
                 None => {
-                    let (end, error) = (StepEnd::Unknown, unanswered(step, &e));
-                    let was_written = false;
                     return Err(Undone {
-                        end,
-                        error,
-                        was_written,
+                        end: StepEnd::Unknown,
+                        ..unanswered(step, &e).into()
                     });
                 }
             },
@@ -201,10 +198,10 @@ fn without_rights(step: &StepPreview, cause: &Error) -> Undone {
     let error = Error::new(Code::ChangeFailed, message).evidence(cause.to_string());
     let error = cause.evidence.iter().fold(error, Error::evidence);
     let undo = step.undo.clone();
+    let error = error.hint(undo.unwrap_or_else(|| super::kubectl::look(&step.object)));
     Undone {
-        end: StepEnd::Failed,
-        error: error.hint(undo.unwrap_or_else(|| super::kubectl::look(&step.object))),
         was_written: true,
+        ..error.into()
     }
 }
 

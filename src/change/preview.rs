@@ -144,7 +144,6 @@ pub(super) async fn preview(
             project: project.id.clone(),
             made: made_for(&access.own, &project.id, Some(&access.owner)).await?,
             planned: BTreeSet::new(),
-            planned_roles: BTreeSet::new(),
             of_others: of_other_projects(&access.own, &project.id).await?,
         },
     };

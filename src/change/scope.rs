@@ -17,10 +17,8 @@ pub(super) struct ChangeScope {
     pub(super) project: String,
     /// Made by earlier changes of the project.
     pub(super) made: BTreeSet<String>,
-    /// Made by earlier steps of the plan.
-    pub(super) planned: BTreeSet<String>,
-    /// Roles that earlier steps of the plan make.
-    pub(super) planned_roles: BTreeSet<ObjectName>,
+    /// What earlier steps of the plan make.
+    pub(super) planned: BTreeSet<ObjectName>,
     /// Of other projects, each with its project.
     pub(super) of_others: BTreeMap<String, String>,
 }
@@ -28,43 +26,40 @@ pub(super) struct ChangeScope {
 impl ChangeScope {
     /// The problem of a step that leaves the scope. A namespace that a step makes belongs to the scope afterwards.
     pub(super) fn take(&mut self, step: &ChangeStep) -> Option<Error> {
-        let object = &step.object;
-        match (&object.namespace, &step.action) {
-            (Some(namespace), ChangeAction::Create(_)) if object.kind == ObjectKind::Role => {
-                let problem = self.namespaced(object, namespace);
-                self.planned_roles.insert(object.clone());
-                problem
-            }
-            (Some(namespace), _) => self.namespaced(object, namespace),
-            (None, ChangeAction::Create(_)) => {
-                let name = &object.name;
-                if let Some(owner) = self.owner(name) {
-                    return Some(outside(format!("namespace `{name}` is {owner}")));
-                }
-                self.planned.insert(name.clone());
-                None
-            }
-            (None, _) => self.namespace(&object.name),
+        let (object, name) = (&step.object, &step.object.name);
+        let is_made = matches!(step.action, ChangeAction::Create(_));
+        let problem = match &object.namespace {
+            Some(namespace) => self.namespaced(object, namespace),
+            None if is_made => self
+                .owner(name)
+                .map(|owner| outside(format!("namespace `{name}` is {owner}"))),
+            None => self.namespace(name),
+        };
+        if is_made && problem.is_none() {
+            self.planned.insert(object.clone());
         }
+        problem
     }
 
     /// What an earlier step of the plan makes and the API server asks for, even to try this one: the namespace, or the Role that
     /// a RoleBinding gives.
     pub(super) fn waits_for(&self, step: &ChangeStep) -> Option<String> {
-        let namespace = step.object.namespace.as_ref()?;
-        if self.planned.contains(namespace) {
-            return Some(format!("namespace/{namespace}"));
+        let name = step.object.namespace.as_ref()?;
+        let namespace = namespace_called(name);
+        if self.planned.contains(&namespace) {
+            return Some(namespace.to_string());
         }
-        let ChangeAction::Create(create) = &step.action else {
+        let (ObjectKind::RoleBinding, ChangeAction::Create(create)) =
+            (step.object.kind, &step.action)
+        else {
             return None;
         };
         let role = ObjectName {
             kind: ObjectKind::Role,
-            namespace: Some(namespace.clone()),
+            namespace: Some(name.clone()),
             name: create.body.get("roleRef")?["name"].as_str()?.to_owned(),
         };
-        let is_binding = step.object.kind == ObjectKind::RoleBinding;
-        (is_binding && self.planned_roles.contains(&role)).then(|| role.to_string())
+        self.planned.contains(&role).then(|| role.to_string())
     }
 
     /// Whose a namespace is, if it is known to be somebody else's.
@@ -79,7 +74,7 @@ impl ChangeScope {
     fn namespaced(&self, object: &ObjectName, namespace: &str) -> Option<Error> {
         let is_in = namespace == self.project
             || self.made.contains(namespace)
-            || self.planned.contains(namespace);
+            || self.planned.contains(&namespace_called(namespace));
         if !is_in {
             let whose = self
                 .owner(namespace)
@@ -126,6 +121,14 @@ pub(super) fn kept_by_devk(object: &ObjectName, live: &Value) -> Option<Error> {
     })
 }
 
+fn namespace_called(name: &str) -> ObjectName {
+    ObjectName {
+        kind: ObjectKind::Namespace,
+        namespace: None,
+        name: name.to_owned(),
+    }
+}
+
 fn outside(message: String) -> Error {
     Error::new(Code::ChangeForbidden, message)
 }
@@ -146,7 +149,6 @@ mod tests {
             project: "shop".to_owned(),
             made: BTreeSet::from(["shop-dev".to_owned()]),
             planned: BTreeSet::new(),
-            planned_roles: BTreeSet::new(),
             of_others: [("other", "other"), ("other-dev", "other")]
                 .map(|(namespace, project)| (namespace.to_owned(), project.to_owned()))
                 .into(),

@@ -22,7 +22,6 @@ fn verdict(plan: &str) -> Value {
         project: "shop".to_owned(),
         made: BTreeSet::new(),
         planned: BTreeSet::new(),
-        planned_roles: BTreeSet::new(),
         of_others: BTreeMap::new(),
     };
     if plan.steps.iter().any(|step| scope.take(step).is_some()) {

@@ -3,7 +3,7 @@
 
 use std::collections::BTreeMap;
 use std::os::unix::fs::PermissionsExt;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex};
 
 use bollard::{API_DEFAULT_VERSION, Docker};
@@ -16,6 +16,7 @@ use tokio_tungstenite::tungstenite::http::{Request, Response};
 
 use crate::docker::Engine;
 use crate::environment::Environment;
+use crate::owner::Owner;
 use crate::ui::event::{Reporter, Status, Step};
 
 /// The ID of the stand-in for the Engine.
@@ -157,6 +158,15 @@ async fn serve(answer: impl Fn(&str, &str) -> Value + Send + 'static) -> String 
 
 /// Method and body of every request, in their order.
 pub(crate) type Requests = Arc<Mutex<Vec<(String, Value)>>>;
+
+/// The owner of a project in this folder of this machine.
+pub(crate) fn owner(root: &Path, machine: &str) -> Owner {
+    Owner {
+        root: root.to_owned(),
+        user: Some(1000),
+        machine: Some(machine.to_owned()),
+    }
+}
 
 /// A Kubernetes client to which everything is answered by this.
 pub(crate) fn client(answer: Value) -> (kube::Client, Requests) {

@@ -310,16 +310,8 @@ fn namespace(project: &str, owner: &Owner) -> Namespace {
 mod tests {
     use std::path::Path;
 
-    use super::super::fake::{client, request, step};
+    use super::super::fake::{client, owner, request, step};
     use super::*;
-
-    fn owner(root: &Path, machine: &str) -> Owner {
-        Owner {
-            root: root.to_owned(),
-            user: Some(1000),
-            machine: Some(machine.to_owned()),
-        }
-    }
 
     fn shop(owner: &Owner, more: &[(&str, &str)]) -> ObjectMeta {
         let mut metadata = namespace("shop", owner).metadata;

@@ -1,6 +1,6 @@
 //! Finds devk.yaml, reads it over its profile, and turns it into a [`Project`].
 
-use std::io::Read;
+use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
 
 use include_dir::Dir;
@@ -10,7 +10,7 @@ use super::profile_tree::{named, over_profile, profile_tree};
 use super::yaml::{ConfigData, ConfigNode, parse};
 use super::{Project, check, identity, merge, profile, schema};
 use crate::error::{Code, Error, Errors, Result};
-use crate::paths::Paths;
+use crate::paths::{Paths, read_bounded};
 
 /// What a project's file is called.
 pub const FILE: &str = "devk.yaml";
@@ -284,27 +284,22 @@ pub(super) fn tree(file: &Path, problems: &mut Vec<Error>) -> Result<Option<Conf
 }
 
 pub(super) fn read(file: &Path) -> Result<String> {
-    let metadata = std::fs::metadata(file).map_err(|e| unreadable(file, &e))?;
-    if !metadata.is_file() {
-        return Err(Error::new(Code::ConfigMissing, "this is not a file")
+    let bytes = read_bounded(file, MAX_FILE_BYTES).map_err(|e| match e.kind() {
+        ErrorKind::InvalidInput => Error::new(Code::ConfigMissing, "this is not a file")
             .at(file, None)
-            .hint(format!("name the {FILE} itself")));
-    }
-    let mut bytes = Vec::new();
-    let opened = std::fs::File::open(file).map_err(|e| unreadable(file, &e))?;
-    opened
-        .take(MAX_FILE_BYTES + 1)
-        .read_to_end(&mut bytes)
-        .map_err(|e| unreadable(file, &e))?;
-    if bytes.len() as u64 > MAX_FILE_BYTES {
-        let message = format!(
-            "the file has {} bytes, and devk reads at most {MAX_FILE_BYTES}",
-            metadata.len().max(MAX_FILE_BYTES + 1)
-        );
-        return Err(Error::new(Code::ConfigSyntax, message)
-            .at(file, 1)
-            .hint("move large values to a values file"));
-    }
+            .hint(format!("name the {FILE} itself")),
+        ErrorKind::FileTooLarge => {
+            let length = std::fs::metadata(file).map_or(0, |metadata| metadata.len());
+            let message = format!(
+                "the file has {} bytes, and devk reads at most {MAX_FILE_BYTES}",
+                length.max(MAX_FILE_BYTES + 1)
+            );
+            Error::new(Code::ConfigSyntax, message)
+                .at(file, 1)
+                .hint("move large values to a values file")
+        }
+        _ => unreadable(file, &e),
+    })?;
     String::from_utf8(bytes).map_err(|e| {
         let before = &e.as_bytes()[..e.utf8_error().valid_up_to()];
         let line = before.iter().filter(|byte| **byte == b'\n').count() + 1;

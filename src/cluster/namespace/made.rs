@@ -127,16 +127,17 @@ async fn listed(client: &Client, project: &str, owner: Option<&Owner>) -> Result
 mod tests {
     use serde_json::json;
 
-    use super::super::super::fake::{client, client_that, request, step};
+    use std::path::Path;
+
+    use super::super::super::fake::{client, client_that, owner, request, step};
     use super::super::owner_notes;
     use super::*;
 
-    fn owner(root: &str, machine: &str) -> Owner {
-        Owner {
-            root: root.into(),
-            user: Some(7),
-            machine: Some(machine.to_owned()),
-        }
+    fn ann_and_bob() -> (Owner, Owner) {
+        (
+            owner(Path::new("/ann"), "m1"),
+            owner(Path::new("/bob"), "m2"),
+        )
     }
 
     fn list(owners: &[(&str, Option<&Owner>)]) -> serde_json::Value {
@@ -152,7 +153,7 @@ mod tests {
 
     #[tokio::test]
     async fn what_a_change_of_another_project_of_the_same_name_made_is_left_out() {
-        let (ann, bob) = (owner("/ann", "m1"), owner("/bob", "m2"));
+        let (ann, bob) = ann_and_bob();
         let all = [
             ("anns", Some(&ann)),
             ("bobs", Some(&bob)),
@@ -173,7 +174,7 @@ mod tests {
 
     #[tokio::test]
     async fn what_a_change_of_another_project_of_the_same_name_made_is_not_removed() {
-        let (ann, bob) = (owner("/ann", "m1"), owner("/bob", "m2"));
+        let (ann, bob) = ann_and_bob();
         let bobs = list(&[("bobs", Some(&bob))]);
         let (client, requests) = client_that(move |_| (200, bobs.clone()));
         delete_made_for(&client, "shop", &ann, &step())
