@@ -146,7 +146,7 @@ impl Session {
             relay: Mutex::default(),
             syncing,
             images: vec![],
-            inputs: Inputs::default(),
+            inputs,
             changed: teller.inputs,
             view,
             loader: OnceCell::new(),
@@ -503,5 +503,33 @@ mod tests {
         session.hold(&[fact("web", port)]).await.unwrap();
         assert_eq!(view.borrow().status().forwards[0].forward.service, "web");
         session.close().await;
+    }
+
+    #[tokio::test]
+    async fn a_look_at_the_inputs_tells_every_save_before_it() {
+        let dir = tempfile::tempdir().unwrap();
+        let chart = dir.path().join("Chart.yaml");
+        let text = "apiVersion: v2\nname: shop\nversion: 0.1.0\n";
+        std::fs::write(&chart, text).unwrap();
+        let releases = "releases: [{name: shop, chart: .}]\n";
+        std::fs::write(dir.path().join("devk.yaml"), releases).unwrap();
+        let source = Source {
+            dir: dir.path().to_owned(),
+            file: None,
+            profile: None,
+        };
+        let paths = Paths::below(&dir.path().join("devk"));
+        let (teller, mut changes) = change::channel();
+        let mut session = Session::new(Reporter::default(), teller);
+        let environment = Environment::default();
+        session.read(&source, &paths, &environment).await.unwrap();
+        let inputs = session.view().borrow().inputs.clone();
+        for save in 1..20 {
+            std::fs::write(&chart, format!("{text}{}", " ".repeat(save))).unwrap();
+            inputs.look().await;
+            let mut told = BTreeSet::new();
+            changes.take_told(&mut told);
+            assert_eq!(told.len(), 1, "save {save}");
+        }
     }
 }
