@@ -29,7 +29,7 @@ pub(super) struct InitArgs {
     /// looked for
     #[arg(long, conflicts_with = "charts")]
     pub(super) agents: bool,
-    /// Ask nothing, which is also so without it
+    /// Ask nothing, on a terminal neither
     #[arg(long)]
     yes: bool,
 }
@@ -214,6 +214,7 @@ impl From<InitArgs> for InitOptions {
             dry_run: args.dry_run,
             charts: args.charts,
             agents: args.agents,
+            yes: args.yes,
         }
     }
 }

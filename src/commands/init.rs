@@ -1,6 +1,7 @@
 //! `devk init`: writes devk.yaml from what the repository has.
 
 mod agents;
+mod questions;
 
 use std::path::{Path, PathBuf};
 
@@ -29,6 +30,8 @@ pub struct InitOptions {
     pub charts: Vec<PathBuf>,
     /// AGENTS.md, in place of devk.yaml.
     pub agents: bool,
+    /// Ask nothing, on a terminal neither.
+    pub yes: bool,
 }
 
 /// Writes devk.yaml, unless there is one.
@@ -55,15 +58,30 @@ pub async fn run(context: &Context, options: &InitOptions) -> Result<Exit, Error
         }
         return unchanged(context, &file);
     }
+    let (found, chart) = surveyed(context, &options.charts).await?;
+    let asks = !options.yes && context.format == Format::Table && ui::can_ask();
+    let (found, chart) = match asks.then(|| questions::asked(&found)).flatten() {
+        Some(charts) => surveyed(context, &charts).await?,
+        None => (found, chart),
+    };
+    chosen(context, options, found, chart.as_ref())
+}
+
+/// What the repository has, with the chart that is to be written for it.
+async fn surveyed(
+    context: &Context,
+    named: &[PathBuf],
+) -> Result<(Survey, Option<ChartDraft>), Errors> {
+    let root = &context.source.dir;
     let environment = Environment::of_process();
-    if wants_new_chart(root, &options.charts) {
+    if wants_new_chart(root, named) {
         let folder = Path::new(NEW_CHART);
         let (survey, chart) = survey_with_chart(root, folder, &environment, &context.paths).await?;
-        return chosen(context, options, survey, Some(&chart));
+        return Ok((survey, Some(chart)));
     }
-    let charts = charts(root, &options.charts)?;
+    let charts = charts(root, named)?;
     let survey = survey(root, &charts, &environment, &context.paths).await?;
-    chosen(context, options, survey, None)
+    Ok((survey, None))
 }
 
 /// Writes what was chosen, the chart before the file that names it.

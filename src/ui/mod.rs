@@ -153,8 +153,8 @@ pub fn confirmed_by_typing(words: &str) -> bool {
     answer.is_some_and(|answer| answer.trim() == words)
 }
 
-/// The line that is typed after a question.
-fn answered(prompt: &str) -> Option<String> {
+/// The line that is typed on a terminal after a question.
+pub fn answered(prompt: &str) -> Option<String> {
     forget_typed_ahead(std::io::stdin());
     err(prompt);
     let _ = std::io::stderr().flush();

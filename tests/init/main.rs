@@ -7,6 +7,8 @@
 #![allow(clippy::unwrap_used, clippy::panic)]
 
 mod archive;
+#[cfg(target_os = "linux")]
+mod questions;
 mod shape;
 
 use std::collections::BTreeMap;

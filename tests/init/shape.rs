@@ -89,11 +89,18 @@ impl Shape {
     }
 
     fn command(&self, path: &str) -> Command {
-        let mut command = Command::new(env!("CARGO_BIN_EXE_devk"));
+        let mut command = self.program(env!("CARGO_BIN_EXE_devk"));
+        command.env("PATH", path);
+        command
+    }
+
+    /// A program in the repository's folder, as somebody who has no other files.
+    pub(crate) fn program(&self, name: &str) -> Command {
+        let mut command = Command::new(name);
         command
             .current_dir(self.root())
             .env_clear()
-            .env("PATH", path)
+            .env("PATH", std::env::var("PATH").unwrap())
             .env("HOME", self.folder.path());
         command
     }
