@@ -264,13 +264,25 @@ pub fn find(paths: &Paths, id: &str) -> Result<Approval> {
     })
 }
 
-/// Approves a request, from now on.
+/// Approves a request that was shown, from now on.
 ///
 /// # Errors
-/// [`Code::StateIo`].
-pub fn approve(paths: &Paths, mut approval: Approval) -> Result<()> {
-    approval.approved = Some(Timestamp::now());
-    save(paths, &approval)
+/// As [`find`] if it was used, withdrawn or replaced since it was shown, and [`Code::StateIo`].
+pub fn approve(paths: &Paths, shown: &Approval) -> Result<()> {
+    let approval = find(paths, &shown.id)?;
+    if approval != *shown {
+        let message = format!("`{}` is another request than the one shown", shown.id);
+        let error = Error::new(Code::ApprovalUnknown, message);
+        return Err(error.hint(format!("devk approve {}", shown.id)));
+    }
+    let approved = Some(Timestamp::now());
+    save(
+        paths,
+        &Approval {
+            approved,
+            ..approval
+        },
+    )
 }
 
 /// The approval in a file. One that is over is removed; one that is removed meanwhile is none.
@@ -361,7 +373,7 @@ mod tests {
             code(take(&paths, &subject("shop"), &asked.id)),
             Code::ApprovalNeeded
         );
-        approve(&paths, find(&paths, &asked.id).unwrap()).unwrap();
+        approve(&paths, &find(&paths, &asked.id).unwrap()).unwrap();
         assert_eq!(
             code(take(&paths, &subject("other"), &asked.id)),
             Code::ApprovalUnknown
@@ -384,7 +396,7 @@ mod tests {
         let dir = tempfile::tempdir().unwrap();
         let paths = paths(dir.path());
         let asked = asked_for(&paths, "shop");
-        approve(&paths, asked.clone()).unwrap();
+        approve(&paths, &asked).unwrap();
         let got = std::thread::scope(|scope| {
             let calls: Vec<_> = (0..8)
                 .map(|_| scope.spawn(|| take(&paths, &subject("shop"), &asked.id).is_ok()))
@@ -431,7 +443,7 @@ mod tests {
         for name in ["broken.json", "folder.json"] {
             assert!(named.iter().any(|said| said.contains(name)), "{named:?}");
         }
-        approve(&paths, find(&paths, &asked.id).unwrap()).unwrap();
+        approve(&paths, &find(&paths, &asked.id).unwrap()).unwrap();
         take(&paths, &subject("shop"), &asked.id).unwrap();
         let missing = find(&paths, &asked.id).unwrap_err();
         assert_eq!(missing.evidence.len(), 2, "{missing:?}");
@@ -466,7 +478,7 @@ mod tests {
         assert_eq!(code(take(&paths, &here, HASH)), Code::ApprovalUnknown);
         assert_eq!(shown(&paths).id, HASH);
         assert_eq!(code(take(&paths, &here, HASH)), Code::ApprovalNeeded);
-        approve(&paths, find(&paths, HASH).unwrap()).unwrap();
+        approve(&paths, &find(&paths, HASH).unwrap()).unwrap();
         assert!(shown(&paths).approved.is_some());
         assert_eq!(code(take(&paths, &elsewhere, HASH)), Code::ApprovalUnknown);
         take(&paths, &here, HASH).unwrap();

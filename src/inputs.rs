@@ -17,7 +17,7 @@ use crate::environment::Environment;
 use crate::error::{Errors, Result, internal};
 use crate::image::Instructions;
 use crate::paths::Paths;
-use crate::release::{KustomizationInputs, chart};
+use crate::release::{KustomizationInputs, chart, link_targets};
 use crate::sync::rules::is_temporary;
 use crate::sync::watch::Watch;
 
@@ -103,14 +103,25 @@ fn of_release(release: &ReleaseConfig) -> Vec<WatchTarget> {
                 .collect();
         }
     };
-    folders.into_iter().map(WatchTarget::Folder).collect()
+    let linked = linked(&folders).filter(|target| target.is_dir());
+    let all = linked.chain(folders.iter().cloned());
+    all.map(WatchTarget::Folder).collect()
+}
+
+/// What the links in folders lead to: a save changes that, and no link.
+fn linked<'a>(folders: impl IntoIterator<Item = &'a PathBuf>) -> impl Iterator<Item = PathBuf> {
+    folders.into_iter().flat_map(|folder| link_targets(folder))
 }
 
 /// The files that a release names one by one.
 fn files_of(release: &ReleaseConfig) -> BTreeSet<PathBuf> {
     match &release.source {
-        ReleaseSource::Chart(_) => BTreeSet::new(),
-        ReleaseSource::Kustomize(folder) => KustomizationInputs::of(folder).files,
+        ReleaseSource::Chart(folder) => linked(&chart::folders(folder)).collect(),
+        ReleaseSource::Kustomize(folder) => {
+            let inputs = KustomizationInputs::of(folder);
+            let linked = linked(&inputs.folders);
+            inputs.files.iter().cloned().chain(linked).collect()
+        }
         // The pattern is watched. What a link leads to is not below it.
         ReleaseSource::Manifests(patterns) => {
             let files = patterns.iter().filter_map(|pattern| pattern.files().ok());
@@ -307,15 +318,11 @@ async fn follow(
     let task = tokio::spawn(async move {
         loop {
             let (changed, answer) = tokio::select! {
-                changed = watch.next() => (changed, None),
+                // If a limit is reached later, some new folders of the chart are not watched; the others are.
+                changed = watch.next() => (changed.unwrap_or_default(), None),
                 Some(answer) = asked.recv() => (watch.look().await, Some(answer)),
             };
-            // If a limit is reached later, some new folders of the chart are not watched; the others are.
-            for path in changed
-                .unwrap_or_default()
-                .into_keys()
-                .filter(|path| counts(path))
-            {
+            for path in changed.into_keys().filter(|path| counts(path)) {
                 // A session that is ending makes no new plan.
                 let _ = changes.send(folder.join(path));
             }
@@ -584,6 +591,25 @@ mod tests {
         );
         trial.read().await;
         trial.is_told("common/Chart.yaml", "changed").await;
+    }
+
+    #[tokio::test]
+    async fn what_links_of_a_chart_lead_to_is_watched() {
+        let mut trial = Trial::new();
+        std::fs::create_dir_all(trial.path("common/parts")).unwrap();
+        trial.write("common/_lib.tpl", "");
+        trial.write("common/parts/api.yaml", "");
+        let link = |target: &str, link: &str| {
+            std::os::unix::fs::symlink(target, trial.path(link)).unwrap();
+        };
+        std::fs::create_dir(trial.path("chart/templates")).unwrap();
+        link("../../common/_lib.tpl", "chart/templates/_lib.tpl");
+        link("../../common/parts", "chart/templates/parts");
+        link("..", "chart/above");
+        trial.read().await;
+        trial.is_told("common/_lib.tpl", "changed").await;
+        trial.is_told("common/parts/api.yaml", "changed").await;
+        trial.is_told("common/parts/new.yaml", "made").await;
     }
 
     #[tokio::test]

@@ -339,7 +339,7 @@ mod tests {
             Code::ChangeUnapproved
         );
         let waiting = approval::find(&door.paths, HASH).unwrap();
-        approval::approve(&door.paths, waiting).unwrap();
+        approval::approve(&door.paths, &waiting).unwrap();
         let mut moved = shown(ChangeRisk::Reversible);
         moved.hash = HASH.replace('0', "1");
         assert_eq!(code(door.agreed(&moved, &by_hash())), Code::ChangeMoved);

@@ -26,7 +26,7 @@ pub fn run(context: &Context, id: Option<&str>) -> Result<Exit, Errors> {
         let error = Error::new(Code::ApprovalDeclined, format!("`{id}` is not approved"));
         return Err(error.hint("nothing was done").into());
     }
-    approval::approve(&context.paths, approval)?;
+    approval::approve(&context.paths, &approval)?;
     match context.format {
         Format::Json => ui::json(&json!({"version": 1, "approved": id}))?,
         Format::Table => ui::out(&format!("approved for 10 minutes, for one call: {id}\n"))?,

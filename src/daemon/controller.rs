@@ -93,6 +93,8 @@ pub(super) struct Controller<R> {
     asking: Vec<oneshot::Sender<Option<Errors>>>,
     /// Why the last reconcile made no plan.
     refused: Option<Errors>,
+    /// Somebody asks who came after the refusal: its cause may be gone, and nothing told so.
+    is_asked_again: bool,
     end: CancellationToken,
 }
 
@@ -120,6 +122,7 @@ impl<R: Reconcile> Controller<R> {
             pending: BTreeSet::new(),
             asking: vec![],
             refused: None,
+            is_asked_again: false,
             end,
         }
     }
@@ -143,7 +146,10 @@ impl<R: Reconcile> Controller<R> {
                     // A client that is gone does not verify.
                     let _ = answer.send(self.session.syncing.verifier());
                 }
-                Next::Serve(Queued::Live { answer }) => self.asking.push(answer),
+                Next::Serve(Queued::Live { answer }) => {
+                    self.is_asked_again |= self.refused.is_some();
+                    self.asking.push(answer);
+                }
                 Next::Serve(Queued::Up {
                     number,
                     request,
@@ -179,6 +185,13 @@ impl<R: Reconcile> Controller<R> {
         if self.active.is_none() {
             // They are forgotten, as in [`burst`].
             self.pending.clear();
+        }
+        if self.pending.is_empty() && self.is_asked_again {
+            self.pending.insert(Change {
+                what: "plan".to_owned(),
+                why: "the last plan was refused, and somebody waits for it".to_owned(),
+                input: None,
+            });
         }
         if self.pending.is_empty() {
             for answer in self.asking.drain(..) {
@@ -265,6 +278,7 @@ impl<R: Reconcile> Controller<R> {
 
     /// Does what `up` would. A newer change overtakes this, and so does a client's request.
     async fn bring_live(&mut self, seen: BTreeSet<Change>) {
+        self.is_asked_again = false;
         let Some(request) = self.active.clone() else {
             return;
         };

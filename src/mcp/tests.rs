@@ -370,7 +370,7 @@ async fn without_a_question_in_the_client_a_person_approves_on_a_terminal() {
     );
     let paths = Paths::below(client.dir.path());
     let found = crate::approval::find(&paths, &id).unwrap();
-    crate::approval::approve(&paths, found).unwrap();
+    crate::approval::approve(&paths, &found).unwrap();
     let done = client.ask("down", again.clone()).await;
     assert_eq!(done["isError"], false, "{done}");
     assert_eq!(removed(&client), "down --format json --delete\n");

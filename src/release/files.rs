@@ -84,6 +84,32 @@ pub(super) fn touch(path: &Path) {
     let _ = std::fs::File::open(path).and_then(|file| file.set_modified(SystemTime::now()));
 }
 
+/// The real paths of what the links below a folder lead to, and of what is linked there in turn. A link that leads back
+/// to a folder above is left to [`read`], which refuses it.
+pub fn link_targets(root: &Path) -> Vec<PathBuf> {
+    let mut targets = vec![];
+    let mut next = vec![root.to_owned()];
+    while let Some(folder) = next.pop() {
+        let entries = std::fs::read_dir(&folder).into_iter().flatten().flatten();
+        for path in entries.map(|entry| entry.path()) {
+            let Ok(meta) = std::fs::symlink_metadata(&path) else {
+                continue;
+            };
+            if meta.is_dir() && !path.ends_with(".git") {
+                next.push(path);
+            } else if meta.is_symlink()
+                && let Ok(target) = path.canonicalize()
+                && !path.starts_with(&target)
+                && !targets.contains(&target)
+            {
+                next.extend(target.is_dir().then(|| target.clone()));
+                targets.push(target);
+            }
+        }
+    }
+    targets
+}
+
 fn walk(
     root: &Path,
     below: &Path,

@@ -48,5 +48,6 @@ pub(crate) mod yaml;
 pub mod yaml_edit;
 
 pub use effective::effective_values;
+pub use files::link_targets;
 pub use prepare::{Prepared, ValuesContext, known_values, prepare};
 pub use wrapper::KustomizationInputs;

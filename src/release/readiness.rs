@@ -28,7 +28,7 @@ use crate::error::{Code, Error, Result};
 use crate::ui::event::Step;
 use hint::InitWait;
 use init_log::InitLogs;
-pub use now::are_ready;
+pub use now::is_ready;
 use snapshot::{Assessment, Heard, NamespaceSnapshot, Watched};
 pub(super) use snapshot::{Streams, watch};
 use verdict::Conditions;

@@ -159,27 +159,28 @@ pub(super) async fn of_kustomization(
 ) -> Result<Chart, Errors> {
     let kustomize = Kustomize::find(environment)
         .map_err(|error| error.at(&release.origin.file, release.origin.line))?;
-    let inputs = KustomizationInputs::of(folder);
     let place = Cache::of(release, cache);
-    let mut files = vec![];
-    for path in inputs.files.iter().filter(|path| path.is_file()) {
-        files.push(read(path.clone())?);
-    }
-    for counted in &inputs.folders {
-        files.extend(files::read(counted)?.into_iter().map(|entry| ManifestFile {
-            path: counted.join(entry.path),
-            content: entry.content,
-        }));
-    }
-    let key = hash(&files, &place.root)
-        .part(&release.name)
-        .part(folder.as_os_str().as_encoded_bytes())
-        .part(kustomize.identity())
-        .hex();
-    if let Some(chart) = place.kept(&key)? {
-        return Ok(chart);
-    }
-    let text = kustomize.render(folder, &release.origin).await?;
+    let key_of = |inputs: &KustomizationInputs| {
+        let key = hash(&contents(inputs)?, &place.root)
+            .part(&release.name)
+            .part(folder.as_os_str().as_encoded_bytes())
+            .part(kustomize.identity());
+        Ok::<_, Errors>(key.hex())
+    };
+    let mut inputs = KustomizationInputs::of(folder);
+    let mut key = key_of(&inputs)?;
+    let text = loop {
+        if let Some(chart) = place.kept(&key)? {
+            return Ok(chart);
+        }
+        let text = kustomize.render(folder, &release.origin).await?;
+        inputs = KustomizationInputs::of(folder);
+        // The program has read the files by itself: what was saved meanwhile would be kept under the earlier name.
+        let now = key_of(&inputs)?;
+        if std::mem::replace(&mut key, now.clone()) == now {
+            break text;
+        }
+    };
     let rendered = ManifestFile {
         path: folder.join("kustomization.yaml"),
         content: text.into_bytes(),
@@ -194,6 +195,21 @@ pub(super) async fn of_kustomization(
     }
     let found = Errors::unless_empty(problems, found)?;
     Ok(place.write(&key, &Templates::of(found, &place.root))?)
+}
+
+/// What a kustomization reads, with its content.
+fn contents(inputs: &KustomizationInputs) -> Result<Vec<ManifestFile>, Errors> {
+    let mut found = vec![];
+    for path in inputs.files.iter().filter(|path| path.is_file()) {
+        found.push(read(path.clone())?);
+    }
+    for folder in &inputs.folders {
+        found.extend(files::read(folder)?.into_iter().map(|entry| ManifestFile {
+            path: folder.join(entry.path),
+            content: entry.content,
+        }));
+    }
+    Ok(found)
 }
 
 /// The chart with devk's changes made in its templates. The chart itself stays, for the next rendering.

@@ -14,6 +14,8 @@ use crate::sync::engine::Rebuild;
 
 /// A burst is over when no change has come for this time. Only builds wait for the end of a burst, never a sync.
 const QUIET_DELAY: Duration = Duration::from_millis(50);
+/// So long a burst may last: a program that always writes must not keep others' changes from being brought live.
+const MAX_BURST: Duration = Duration::from_secs(2);
 /// How long a lock of git counts: a git that was killed leaves its lock behind.
 const MAX_GIT_LOCK_AGE: Duration = Duration::from_secs(10);
 
@@ -75,15 +77,17 @@ impl Changes {
     /// Adds changes until the burst is over. One run of git is one burst, however long it takes.
     pub async fn burst(&mut self, seen: &mut BTreeSet<Change>, root: &Path) {
         let git = git_folder(root);
-        let deadline = Instant::now() + MAX_GIT_LOCK_AGE;
+        let since = Instant::now();
         loop {
-            while let Ok(change) = timeout(QUIET_DELAY, self.next()).await {
+            while since.elapsed() < MAX_BURST
+                && let Ok(change) = timeout(QUIET_DELAY, self.next()).await
+            {
                 seen.insert(change);
             }
             let at_work = git
                 .as_deref()
                 .is_some_and(|git| git.join("index.lock").exists());
-            if !at_work || Instant::now() > deadline {
+            if !at_work || since.elapsed() > MAX_GIT_LOCK_AGE {
                 return;
             }
             sleep(QUIET_DELAY).await;

@@ -522,7 +522,7 @@ mod tests {
         let (teller, mut changes) = change::channel();
         let mut session = Session::new(Reporter::default(), teller);
         let environment = Environment::default();
-        session.read(&source, &paths, &environment).await.unwrap();
+        let _ = session.read(&source, &paths, &environment).await.unwrap();
         let inputs = session.view().borrow().inputs.clone();
         for save in 1..20 {
             std::fs::write(&chart, format!("{text}{}", " ".repeat(save))).unwrap();

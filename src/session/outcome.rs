@@ -27,6 +27,18 @@ pub struct Outcome {
     /// Sum of the times of the steps that ran: more than `ms` where they ran at once.
     pub steps_ms: u64,
     pub failed: Vec<String>,
+    /// What there was to do and a failed step kept from being done.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub blocked: Vec<String>,
+}
+
+impl Outcome {
+    /// A change of a release was not installed, because of another step's failure.
+    pub fn blocks_an_install(&self) -> bool {
+        self.blocked
+            .iter()
+            .any(|step| step.starts_with("release.apply/"))
+    }
 }
 
 /// A forward that is held and waits for a pod.

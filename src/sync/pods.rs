@@ -35,7 +35,7 @@ pub struct PodState {
     pub workload: String,
     pub labels: BTreeMap<String, String>,
     pub is_ready: bool,
-    /// A Job's, or one that has ended well: it is not to be ready.
+    /// A Job's, or one that has ended, well or in favour of another: it is not to be ready.
     pub is_job: bool,
     pub containers: Vec<ContainerState>,
 }
@@ -94,8 +94,13 @@ impl PodState {
             .iter()
             .flat_map(|conditions| conditions.iter())
             .any(|condition| condition.type_ == "Ready" && condition.status == "True");
-        let has_ended = status.is_some_and(|status| status.phase.as_deref() == Some("Succeeded"));
         let owner = pod.owner_references().first();
+        // Whatever made a pod that was evicted makes another one.
+        let has_ended = match status.and_then(|status| status.phase.as_deref()) {
+            Some("Succeeded") => true,
+            Some("Failed") => owner.is_some(),
+            _ => false,
+        };
         let specs = pod.spec.iter().flat_map(|spec| &spec.containers);
         let statuses = status.and_then(|status| status.container_statuses.as_ref());
         let containers = specs.map(|spec| {
@@ -115,6 +120,13 @@ impl PodState {
             is_job: has_ended || owner.is_some_and(|owner| owner.kind == "Job"),
             containers: containers.collect(),
         }
+    }
+
+    /// Whether the spec of a container has an image's reference.
+    pub fn runs(&self, reference: &str) -> bool {
+        self.containers
+            .iter()
+            .any(|container| container.image == reference)
     }
 
     /// What was known before has not happened just now.

@@ -11,7 +11,7 @@ use std::collections::BTreeMap;
 use std::convert::Infallible;
 use std::path::{Path, PathBuf};
 use std::sync::mpsc::{Sender, channel};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Instant;
 
 use tokio::sync::{Notify, oneshot};
@@ -104,20 +104,22 @@ impl Watch {
     }
 
     /// Looks at the whole tree, whatever the kernel has told of it, and takes all that has changed until then.
-    pub async fn look(&self) -> Result<ChangedPaths> {
+    /// What cannot be watched is looked at nevertheless; that trouble is left for [`Self::next`].
+    pub async fn look(&self) -> ChangedPaths {
         let (answer, looked) = oneshot::channel();
         // A thread that is gone has told why.
         let _ = self.raw.send(RawEvent::Look(answer));
         let _ = looked.await;
-        self.take()
+        std::mem::take(&mut self.waiting().changes)
+    }
+
+    fn waiting(&self) -> MutexGuard<'_, Waiting> {
+        let waiting = self.shared.waiting.lock();
+        waiting.unwrap_or_else(PoisonError::into_inner)
     }
 
     fn take(&self) -> Result<ChangedPaths> {
-        let mut waiting = self
-            .shared
-            .waiting
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner);
+        let mut waiting = self.waiting();
         match waiting.trouble.take() {
             Some(trouble) => Err(trouble),
             None => Ok(std::mem::take(&mut waiting.changes)),
@@ -223,7 +225,7 @@ mod tests {
     async fn a_look_finds_what_no_event_has_told_and_nothing_that_one_has() {
         let trial = Trial::new(&["a", "open", "sub/gone"]);
         let look = async || -> BTreeSet<String> {
-            let changes = trial.watch.look().await.unwrap();
+            let changes = trial.watch.look().await;
             let shown = |path: PathBuf| path.display().to_string();
             changes.into_keys().map(shown).collect()
         };

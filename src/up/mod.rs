@@ -92,12 +92,12 @@ pub async fn up(
         observed.facts.sleep_others = request.sleep_others && changes.is_none();
         let unfollowed = follow(session, &project, &observed).await;
         let run = Run::new(&project, paths, &observed, session, overtaken);
-        let mut failed = run.execute(&Plan::of(&observed.facts)).await;
+        let mut unmet = run.execute(&Plan::of(&observed.facts)).await;
         if run.is_to_be_planned_anew() {
             continue;
         }
-        failed.splice(0..0, unfollowed);
-        let outcome = run.outcome(failed, since);
+        unmet.failed.splice(0..0, unfollowed);
+        let outcome = run.outcome(unmet, since);
         let superseded = run.superseded(&outcome);
         if outcome.ready || !overtaken.waits.is_cancelled() {
             session.record_outcome(outcome.clone());

@@ -28,6 +28,13 @@ use crate::session::outcome::{Built, Outcome, Waiting};
 use crate::session::target::Snapshot;
 use crate::ui::event::{Reporter, Step};
 
+/// The steps of a plan that did not end well, in the plan's order.
+pub(super) struct UnmetSteps {
+    pub(super) failed: Vec<String>,
+    /// A step that a failure blocks is no failure of its own.
+    blocked: Vec<String>,
+}
+
 /// One execution of one plan.
 pub(super) struct Run<'a> {
     project: &'a Project,
@@ -94,8 +101,8 @@ impl<'a> Run<'a> {
         }
     }
 
-    /// Returns the steps that failed, in the plan's order.
-    pub(super) async fn execute(&self, plan: &Plan) -> Vec<String> {
+    /// Returns the steps that did not end well.
+    pub(super) async fn execute(&self, plan: &Plan) -> UnmetSteps {
         let nodes: Vec<_> = plan
             .steps
             .iter()
@@ -111,6 +118,7 @@ impl<'a> Run<'a> {
         let blocked = |id: &str, need: &str| {
             if let Some(step) = step(id) {
                 self.end(&step.action, false);
+                self.end_of_build(&step.action);
             }
             let why = match self.waits.is_cancelled() {
                 // The step is part of the next plan.
@@ -121,14 +129,24 @@ impl<'a> Run<'a> {
             self.reporter.skipped(id, why);
         };
         let verdicts = graph::run(&nodes, run, blocked).await;
-        // A step that a failure blocks is no failure of its own.
-        let ids = plan.steps.iter().map(|step| step.id.clone());
-        ids.filter(|id| verdicts.get(id) == Some(&StepVerdict::Failed))
-            .collect()
+        let ended = |verdict: StepVerdict| {
+            let steps = plan.steps.iter().filter(|step| !step.skip);
+            let ids = steps.map(|step| step.id.clone());
+            ids.filter(|id| verdicts.get(id) == Some(&verdict))
+                .collect()
+        };
+        UnmetSteps {
+            failed: ended(StepVerdict::Failed),
+            blocked: ended(StepVerdict::Blocked),
+        }
     }
 
     /// The outcome of the run, which began at `since`.
-    pub(super) fn outcome(&self, mut failed: Vec<String>, since: Instant) -> Outcome {
+    pub(super) fn outcome(&self, unmet: UnmetSteps, since: Instant) -> Outcome {
+        let UnmetSteps {
+            mut failed,
+            blocked,
+        } = unmet;
         let Self {
             project,
             paths,
@@ -152,6 +170,7 @@ impl<'a> Run<'a> {
             ms: millis(since.elapsed()),
             steps_ms: self.worked.borrow().values().sum(),
             failed,
+            blocked,
         }
     }
 
@@ -167,6 +186,7 @@ impl<'a> Run<'a> {
     async fn step(&self, planned: &PlannedStep) -> bool {
         if planned.skip {
             self.reporter.skipped(&planned.id, &planned.why);
+            self.end_of_build(&planned.action);
             return true;
         }
         let since = Instant::now();
@@ -178,6 +198,8 @@ impl<'a> Run<'a> {
             });
         }
         let is_ok = matches!(result, Ok(Done::Worked(_) | Done::Nothing(_)));
+        // A tag that was removed is no image to look at.
+        let is_as_before = matches!(result, Ok(Done::AsBefore(_)));
         match result {
             Ok(Done::Worked(detail)) => step.done(detail),
             Ok(Done::Nothing(why)) => step.skip(why),
@@ -188,7 +210,21 @@ impl<'a> Run<'a> {
             Err(error) => step.failed(error),
         }
         self.end(&planned.action, is_ok);
+        if !is_as_before {
+            self.end_of_build(&planned.action);
+        }
         is_ok
+    }
+
+    /// The image of a build is looked at now: no other build of this plan makes it.
+    fn end_of_build(&self, action: &Action) {
+        let Action::Build { image } = action else {
+            return;
+        };
+        let images = self.observed.images.iter();
+        images
+            .filter(|built| built.target.name == *image)
+            .for_each(|built| self.session.syncing.built(&built.target.reference()));
     }
 
     /// Tells the forwards of a release whether the release became ready.

@@ -5,10 +5,8 @@ use std::time::Duration;
 use kube::Client;
 
 use crate::config::Project;
-use crate::error::Result;
 use crate::plan::ready_id;
-use crate::release::readiness::are_ready;
-use crate::release::record::installed_manifests;
+use crate::release::readiness::is_ready;
 use crate::session::outcome::Outcome;
 
 /// For the first lists of a namespace's objects.
@@ -20,16 +18,13 @@ pub(super) async fn recover(client: &Client, project: &Project, outcome: &mut Ou
     for release in &project.releases {
         let step = ready_id(&release.name);
         let has_failed = outcome.failed.contains(&step);
-        if has_failed && matches!(is_ready(client, project, &release.name).await, Ok(true)) {
+        if !has_failed {
+            continue;
+        }
+        let is_ready = is_ready(client, &project.id, &release.name, PATIENCE).await;
+        if matches!(is_ready, Ok(true)) {
             outcome.failed.retain(|id| *id != step);
             outcome.ready = outcome.failed.is_empty();
         }
-    }
-}
-
-async fn is_ready(client: &Client, project: &Project, release: &str) -> Result<bool> {
-    match installed_manifests(client, &project.id, release).await? {
-        Some(installed) => are_ready(client, &installed.workloads(&project.id), PATIENCE).await,
-        None => Ok(false),
     }
 }

@@ -98,6 +98,7 @@ fn outcome(ready: bool) -> Outcome {
         ms: 0,
         steps_ms: 0,
         failed: vec![],
+        blocked: vec![],
     }
 }
 

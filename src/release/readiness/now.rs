@@ -9,12 +9,26 @@ use super::assess;
 use super::snapshot::{Assessment, Watched};
 use crate::error::{Code, Error, Result};
 use crate::release::manifest::Workload;
+use crate::release::record::installed_manifests;
 
-/// Whether all workloads are ready.
+/// Whether the workloads of a project's release, as helm has installed them, are ready; false if it has not.
 ///
 /// # Errors
-/// [`Code::ClusterUnreachable`] if the API server has not listed them after `timeout`.
-pub async fn are_ready(client: &Client, workloads: &[Workload], timeout: Duration) -> Result<bool> {
+/// [`Code::ClusterUnreachable`] if the API server has not listed them after `timeout`, and those of
+/// [`installed_manifests`].
+pub async fn is_ready(
+    client: &Client,
+    project: &str,
+    release: &str,
+    timeout: Duration,
+) -> Result<bool> {
+    match installed_manifests(client, project, release).await? {
+        Some(installed) => are_ready(client, &installed.workloads(project), timeout).await,
+        None => Ok(false),
+    }
+}
+
+async fn are_ready(client: &Client, workloads: &[Workload], timeout: Duration) -> Result<bool> {
     let (watched, mut streams) = Watched::all(client, workloads, None);
     let listed = async {
         while !watched.iter().all(Watched::is_synced) {

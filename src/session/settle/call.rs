@@ -8,6 +8,7 @@ use tokio::time::sleep;
 
 use super::{PendingChanges, SettleFailure, SettleScope, Settler, log};
 use crate::error::{Code, Error, Errors};
+use crate::release::readiness::is_ready;
 use crate::session::view::SessionView;
 use crate::sync::containers::Containers;
 use crate::sync::engine::{Attention, SyncEngine};
@@ -18,6 +19,11 @@ use crate::sync::readiness::Engines;
 const LOOK_INTERVAL: Duration = Duration::from_secs(1);
 /// A crash this long after a save has to do with it.
 const CRASH_WINDOW: Duration = Duration::from_secs(60);
+
+/// For the first lists of a release's objects.
+const READY_PATIENCE: Duration = Duration::from_secs(3);
+/// The steps that wait until a release is ready.
+const READY: &str = "release.ready";
 
 /// How far a call is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -73,8 +79,10 @@ impl<'a> Settling<'a> {
                 return failures;
             }
             self.stage = Stage::Pods;
-            if let Some(failures) = self.until_pods_are_ready().await {
-                return failures;
+            match self.until_pods_are_ready().await {
+                None => {}
+                Some(failures) if failures.is_empty() => return self.unready_releases().await,
+                Some(failures) => return failures,
             }
         }
     }
@@ -83,7 +91,8 @@ impl<'a> Settling<'a> {
     async fn take_positions(&mut self) {
         self.stage = Stage::Tree;
         loop {
-            let engines = self.settler.now().engines.borrow().clone();
+            let mut changed = self.settler.now().engines;
+            let engines = changed.borrow_and_update().clone();
             let is_current = |engine: &Arc<SyncEngine>| {
                 !engine.is_over() && engines.iter().any(|now| Arc::ptr_eq(now, engine))
             };
@@ -107,8 +116,6 @@ impl<'a> Settling<'a> {
                     engine,
                 }
             });
-            let mut changed = self.settler.now().engines;
-            changed.mark_unchanged();
             tokio::select! {
                 taken = futures::future::join_all(taken) => self.positions.extend(taken),
                 // An engine that waits for a build that is given up is asked no more.
@@ -125,6 +132,8 @@ impl<'a> Settling<'a> {
             let mut is_open = false;
             let mut failures = vec![];
             for position in self.relevant(&pods) {
+                let unreadable = position.engine.unreadable();
+                failures.extend(unreadable.into_iter().map(unread));
                 let lacking = position.engine.lacking(position.generation, &containers);
                 is_open |= lacking.iter().any(|lacking| !lacking.is_broken);
                 for lacking in lacking.into_iter().filter(|lacking| lacking.is_broken) {
@@ -171,23 +180,62 @@ impl<'a> Settling<'a> {
             .relevant(&pods)
             .map(|position| position.engine.settings().image.clone())
             .collect();
+        let is_held_up = outcome.blocks_an_install() && self.lacks_an_image(&pods);
         let counts = |step: &&String| match step.split_once('/') {
             // Whether pods are ready is looked at now.
-            Some(("release.ready" | "forward.open", _)) => false,
+            Some((READY | "forward.open", _)) => false,
+            Some(("watch", "inputs")) => true,
             Some(("image.build" | "image.load" | "watch", image)) => {
-                self.scope.is_all() || relevant.contains(image)
+                self.scope.is_all() || is_held_up || relevant.contains(image)
             }
             _ => true,
         };
         let failed = outcome.failed.iter().filter(counts);
-        let failures = failed.map(|step| SettleFailure {
-            step: step.clone(),
+        failed.map(|step| self.of_step(step)).collect()
+    }
+
+    /// Whether no pod runs an image of what is waited for.
+    fn lacks_an_image(&self, pods: &Pods) -> bool {
+        self.relevant(pods).any(|position| {
+            let reference = &position.engine.settings().reference;
+            !pods.iter().any(|pod| pod.runs(reference))
+        })
+    }
+
+    fn of_step(&self, step: &str) -> SettleFailure {
+        SettleFailure {
+            step: step.to_owned(),
             error: self.settler.reporter.failure(step).unwrap_or_else(|| {
                 Error::new(Code::NotLive, format!("`{step}` failed")).hint("devk up -d")
             }),
             log: vec![],
-        });
-        failures.collect()
+        }
+    }
+
+    /// The releases that the last reconcile waited for in vain, and that are not ready although every pod is: a Job of
+    /// theirs failed, or a workload gets no pod.
+    async fn unready_releases(&self) -> Vec<SettleFailure> {
+        let view = self.settler.now();
+        let pods = view.pods.borrow().clone();
+        let is_concerned = self.scope.is_all() || self.lacks_an_image(&pods);
+        let Some(outcome) = view.outcome.filter(|_| is_concerned) else {
+            return vec![];
+        };
+        let client = view.clients.borrow().clone();
+        let mut failures = vec![];
+        for step in &outcome.failed {
+            let Some((READY, release)) = step.split_once('/') else {
+                continue;
+            };
+            let is_ready = match &client {
+                Some(client) => is_ready(client, &outcome.project, release, READY_PATIENCE).await,
+                None => Ok(false),
+            };
+            if !matches!(is_ready, Ok(true)) {
+                failures.push(self.of_step(step));
+            }
+        }
+        failures
     }
 
     /// Waits until the pods are Ready. None if something else is to be waited for first.
@@ -309,6 +357,15 @@ impl<'a> Settling<'a> {
             });
         }
         open
+    }
+}
+
+fn unread(why: String) -> SettleFailure {
+    SettleFailure {
+        step: "watch/files".to_owned(),
+        error: Error::new(Code::NotLive, why)
+            .hint("make the file readable for you and save it again"),
+        log: vec![],
     }
 }
 

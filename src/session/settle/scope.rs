@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::release::project_pods::PodSelector;
 use crate::sync::engine::SyncEngine;
-use crate::sync::pods::{ContainerState, PodState, Pods};
+use crate::sync::pods::{PodState, Pods};
 use crate::sync::readiness::Engines;
 
 /// What is waited for: images by their names in devk.yaml, and pods. All of the project if both are empty.
@@ -29,8 +29,7 @@ impl SettleScope {
         };
         let runs = |engine: &Arc<SyncEngine>| {
             let settings = engine.settings();
-            let is_its = |container: &ContainerState| container.image == settings.reference;
-            self.images.contains(&settings.image) && pod.containers.iter().any(is_its)
+            self.images.contains(&settings.image) && pod.runs(&settings.reference)
         };
         self.is_all() || self.pods.iter().any(is_selected) || engines.iter().any(runs)
     }
@@ -38,10 +37,7 @@ impl SettleScope {
     /// Whether what happens to an image is waited for.
     pub(super) fn covers_image(&self, engine: &SyncEngine, pods: &Pods) -> bool {
         let settings = engine.settings();
-        let runs = |pod: &&PodState| {
-            let is_its = |container: &ContainerState| container.image == settings.reference;
-            pod.containers.iter().any(is_its)
-        };
+        let runs = |pod: &&PodState| pod.runs(&settings.reference);
         let is_selected = |pod: &PodState| self.covers(pod, &Engines::new());
         self.is_all()
             || self.images.contains(&settings.image)

@@ -40,11 +40,9 @@ pub(super) async fn intake(
             Some(answer) = asking.recv() => {
                 let mut changes = watch.look().await;
                 let now = Instant::now();
-                if let Ok(changes) = &mut changes {
-                    shared.add_all(changes, now);
-                }
+                shared.add_all(&mut changes, now);
                 waiting.push((now, answer));
-                changes
+                Ok(changes)
             }
             () = until(due) => Ok(ChangedPaths::new()),
             // The engine has the other end.

@@ -80,14 +80,18 @@ impl SyncEngine {
             let path = path.display();
             format!("`{path}` of image `{image}` waits until the image can be looked at")
         });
-        let unreadable = state
-            .unreadable
-            .iter()
-            .map(|(path, why)| format!("cannot read `{}`: {why}", path.display()));
-        undecided
-            .into_iter()
-            .chain(state.trouble.clone())
-            .chain(unreadable)
+        undecided.into_iter().chain(state.trouble.clone()).collect()
+    }
+
+    /// What was saved and cannot be read, in words for the user.
+    pub fn unreadable(&self) -> Vec<String> {
+        let state = self.shared.state();
+        let image = &self.shared.settings.image;
+        let unreadable = state.unreadable.iter();
+        unreadable
+            .map(|(path, why)| {
+                format!("cannot read `{}` of image `{image}`: {why}", path.display())
+            })
             .collect()
     }
 

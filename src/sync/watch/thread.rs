@@ -1,5 +1,6 @@
 //! The thread that watches a tree: what the kernel tells, looked at on the disk.
 
+use std::convert::Infallible;
 use std::fs::Metadata;
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
@@ -119,7 +120,9 @@ impl WatchThread {
             tree: Tree::default(),
             shared,
         };
-        thread.tree = thread.look(Path::new(""))?;
+        let (tree, trouble) = thread.look(Path::new(""));
+        trouble.map_or(Ok(()), Err)?;
+        thread.tree = tree;
         let changed = since.map(|Baseline(before)| before.changed(&thread.tree));
         let mut changes = ChangedPaths::new();
         all_known(&mut changes, changed.unwrap_or_default(), Instant::now());
@@ -213,9 +216,10 @@ impl WatchThread {
             all_known(changes, gone.paths(), at);
         }
         if is_folder && (moved || !was_folder) && (self.enters)(path) {
-            let new = self.look(path)?;
+            let (new, trouble) = self.look(path);
             all_known(changes, new.paths(), at);
             self.tree.add(new);
+            return trouble.map_or(Ok(()), Err);
         }
         Ok(())
     }
@@ -239,25 +243,30 @@ impl WatchThread {
         }
     }
 
-    /// Watches and lists a folder and all below it.
-    fn look(&mut self, folder: &Path) -> Result<Tree> {
+    /// Watches and lists a folder and all below it. What cannot be watched is listed, too; the error is the first.
+    fn look(&mut self, folder: &Path) -> (Tree, Option<Error>) {
         let Self {
             root,
             enters,
             watcher,
             ..
         } = self;
-        Tree::scan(root, folder, enters, &mut |disk| match watcher
-            .watch(disk, RecursiveMode::NonRecursive)
-        {
-            Ok(()) => Ok(()),
-            Err(error) => match error.kind {
+        let mut trouble = None;
+        let mut watch = |disk: &Path| {
+            let watched = watcher.watch(disk, RecursiveMode::NonRecursive);
+            let failed = watched.err().filter(|error| match &error.kind {
                 // It went, or is not ours to read: then there is nothing to see.
-                ErrorKind::PathNotFound => Ok(()),
-                ErrorKind::Io(ref e) if e.kind() == std::io::ErrorKind::PermissionDenied => Ok(()),
-                _ => Err(refused(disk, &error)),
-            },
-        })
+                ErrorKind::PathNotFound => false,
+                ErrorKind::Io(e) => e.kind() != std::io::ErrorKind::PermissionDenied,
+                _ => true,
+            });
+            if let (Some(error), None) = (failed, &trouble) {
+                trouble = Some(refused(disk, &error));
+            }
+            Ok::<_, Infallible>(())
+        };
+        let Ok(tree) = Tree::scan(root, folder, enters, &mut watch);
+        (tree, trouble)
     }
 
     /// Lets go of a folder and all below it: its watches follow it to wherever it went.
@@ -271,16 +280,16 @@ impl WatchThread {
     }
 
     fn look_again(&mut self, changes: &mut ChangedPaths) -> Result<()> {
-        self.compare(changes)?;
+        let compared = self.compare(changes);
         all_known(changes, [PathBuf::new()], Instant::now());
-        Ok(())
+        compared
     }
 
     /// Adds what is not as it was when it was last listed.
     fn compare(&mut self, changes: &mut ChangedPaths) -> Result<()> {
-        let now = self.look(Path::new(""))?;
+        let (now, trouble) = self.look(Path::new(""));
         all_known(changes, self.tree.changed(&now), Instant::now());
         self.tree = now;
-        Ok(())
+        trouble.map_or(Ok(()), Err)
     }
 }

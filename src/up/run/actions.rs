@@ -148,12 +148,7 @@ impl Run<'_> {
             let id = image::build(engine, &self.project.id, config, &built.args, target, step);
             same.reuse(&engine.docker, target, &id.await?).await
         };
-        let kept = kept.await;
-        // A tag that was removed is no image to look at.
-        if !matches!(kept, Ok(Some(_))) {
-            self.session.syncing.built(&target.reference());
-        }
-        match kept? {
+        match kept.await? {
             None => Ok(Done::Worked(target.reference())),
             Some(before) => {
                 self.waits.cancel();
