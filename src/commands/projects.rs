@@ -105,7 +105,16 @@ pub async fn run(context: &Context) -> Result<Exit, Errors> {
 /// The session of a project. One that does not answer in time is told as such.
 async fn session(context: &Context, lessee: &Lessee) -> Result<Option<SessionStatus>, Error> {
     let asked = timeout(PATIENCE, client::status(&context.paths, &lessee.project)).await;
-    asked.unwrap_or_else(|_| Err(silent(lessee)))
+    let session = asked.unwrap_or_else(|_| Err(silent(lessee)))?;
+    Ok(session.filter(|session| is_of(session, lessee)))
+}
+
+/// A session serves one folder, and two clones may have one id.
+fn is_of(session: &SessionStatus, lessee: &Lessee) -> bool {
+    session
+        .root
+        .as_ref()
+        .is_none_or(|root| *root == lessee.root)
 }
 
 fn silent(lessee: &Lessee) -> Error {
@@ -135,13 +144,19 @@ fn summary(
     let outcome = session
         .as_ref()
         .and_then(|session| session.outcome.as_ref());
-    let port = |leased: Leased| PortSummary {
-        name: leased.name,
-        local: leased.local,
-    };
+    let gone = is_gone(&lessee.root);
+    let port = |(name, local): (String, u16)| PortSummary { name, local };
+    let leased = ports
+        .into_iter()
+        .map(|Leased { name, local, .. }| (name, local));
+    // What a session holds is not free, although its folder keeps no ports any more.
+    let held = session.iter().filter(|_| gone);
+    let held = held.flat_map(|session| &session.forwards);
+    let held = held.map(|held| (held.forward.name.clone(), held.forward.local));
+    let ports = leased.chain(held).map(port).collect();
     let cluster = look.cluster.map(|config| config.name);
     ProjectSummary {
-        gone: is_gone(&lessee.root),
+        gone,
         branch: config::checked_out(&lessee.root),
         cluster: cluster.or_else(|| outcome.map(|outcome| outcome.cluster.clone())),
         workloads: look.workloads,
@@ -149,7 +164,7 @@ fn summary(
         session: session.as_ref().map(of_session),
         error: error.or(look.error),
         last_edit,
-        ports: ports.into_iter().map(port).collect(),
+        ports,
         namespace: lessee.project.clone(),
         id: lessee.project,
         root: lessee.root,

@@ -1,4 +1,4 @@
-//! `devk verify`: compares what was synced with what is in the containers, by hash.
+//! `devk verify`: compares what was synced with what is in the containers, by hash, permission bits and owner.
 
 use serde::Serialize;
 

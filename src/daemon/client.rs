@@ -234,7 +234,7 @@ async fn status_of(mut connection: Connection) -> Result<Option<SessionStatus>> 
 
 async fn request_status(connection: &mut Connection) -> Result<Option<SessionStatus>> {
     match connection.read.next().await? {
-        Some(Reply::Status { status }) => Ok(Some(status)),
+        Some(Reply::Status { status }) => Ok(Some(*status)),
         None => Ok(None),
         Some(_) => Err(
             Error::new(Code::SessionLost, "the session does not report its status").hint(RESTART),
@@ -318,10 +318,10 @@ mod tests {
     #[tokio::test]
     async fn a_session_that_ends_instead_of_answering_is_none_and_one_that_does_not_understand_is_no_silence()
      {
-        let status = SessionStatus {
+        let status = Box::new(SessionStatus {
             pid: 7,
             ..SessionStatus::default()
-        };
+        });
         assert_eq!(status_by(Some(Reply::Status { status })).await, Ok(Some(7)));
         assert_eq!(status_by(None).await, Ok(None));
         let errors = Error::new(Code::SessionLost, "it speaks another version").into();

@@ -84,7 +84,7 @@ pub enum Reply {
         session_stays: bool,
     },
     Status {
-        status: SessionStatus,
+        status: Box<SessionStatus>,
     },
     Verified {
         comparison: Comparison,

@@ -38,14 +38,18 @@ fn user() -> u32 {
     rustix::process::getuid().as_raw()
 }
 
-/// The sockets of all projects that have state here, whether or not anybody listens on them.
-pub fn sockets(paths: &Paths) -> Vec<PathBuf> {
+/// The ids of all projects that have state here.
+pub fn projects(paths: &Paths) -> impl Iterator<Item = String> {
     let projects = std::fs::read_dir(paths.state.join("projects"))
         .into_iter()
         .flatten()
         .flatten();
-    let ids = projects.filter_map(|project| project.file_name().into_string().ok());
-    let sockets = ids.map(|id| socket(paths, &id));
+    projects.filter_map(|project| project.file_name().into_string().ok())
+}
+
+/// The sockets of all projects that have state here, whether or not anybody listens on them.
+pub fn sockets(paths: &Paths) -> Vec<PathBuf> {
+    let sockets = projects(paths).map(|id| socket(paths, &id));
     sockets
         .filter(|socket| leads_to(socket).unwrap_or(false) && socket.exists())
         .collect()

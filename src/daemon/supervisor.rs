@@ -447,7 +447,7 @@ mod tests {
         }
         let told = async |connection: &mut Connection| -> SessionStatus {
             match connection.read.next().await.unwrap() {
-                Some(Reply::Status { status }) => status,
+                Some(Reply::Status { status }) => *status,
                 other => panic!("{other:?}"),
             }
         };

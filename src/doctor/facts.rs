@@ -95,8 +95,8 @@ impl DoctorFacts {
         let host_names =
             host_names::inspect(&engine, project.as_ref(), paths, &charts, &networks).await;
         let machine = machine::inspect(docker.as_ref().ok());
-        let leftovers =
-            leftovers::inspect(paths, engine.as_ref().ok(), cluster.as_ref().ok()).await;
+        let (engine, own) = (engine.as_ref().ok(), project.as_ref().ok());
+        let leftovers = leftovers::inspect(paths, engine, cluster.as_ref().ok(), own).await;
         Self {
             network: network::inspect(),
             scores: score::inspect(project.as_ref(), paths),

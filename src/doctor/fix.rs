@@ -12,7 +12,7 @@ use crate::environment::Environment;
 use crate::error::{Code, Error, Result};
 use crate::image;
 use crate::paths::Paths;
-use crate::ports::Leases;
+use crate::ports::{Leases, Lessee};
 use crate::process::Cmd;
 
 /// One thing that can be mended.
@@ -23,7 +23,7 @@ pub enum Fix {
     /// Remove the images of a project whose folder is gone.
     Images(String),
     /// Give back the ports of folders that are gone.
-    Leases,
+    Leases(Vec<Lessee>),
     /// Forget a cluster that is gone, by the name of its folder.
     ClusterFacts(String),
     /// Raise a limit of the kernel.
@@ -50,7 +50,7 @@ pub fn fixes(facts: &DoctorFacts) -> Vec<Fix> {
             .as_ref()
             .ok()
             .filter(|leases| !leases.is_empty())
-            .map(|_| Fix::Leases),
+            .map(|leases| Fix::Leases(leases.clone())),
     );
     fixes.extend(
         left.clusters
@@ -76,7 +76,7 @@ impl Fix {
             Self::Images(project) => {
                 format!("remove the images of project `{project}`, whose folder is gone")
             }
-            Self::Leases => "give back the ports of folders that are gone".to_owned(),
+            Self::Leases(_) => "give back the ports of folders that are gone".to_owned(),
             Self::ClusterFacts(name) => format!("forget cluster `{name}`, which is gone"),
             Self::Limit { name, is, wanted } => {
                 format!("raise fs.inotify.{name} from {is} to {wanted} until the next boot")
@@ -89,7 +89,7 @@ impl Fix {
         match self {
             Self::Limit { name, is, .. } => Some(format!("sudo sysctl -w fs.inotify.{name}={is}")),
             Self::Images(_) => Some("devk up    # in a new checkout builds them again".to_owned()),
-            Self::Socket(_) | Self::Leases | Self::ClusterFacts(_) => None,
+            Self::Socket(_) | Self::Leases(_) | Self::ClusterFacts(_) => None,
         }
     }
 
@@ -111,7 +111,7 @@ impl Fix {
                     .await
                     .map(drop)
             }
-            Self::Leases => Leases::open(&paths.state).prune(),
+            Self::Leases(gone) => Leases::open(&paths.state).prune(gone),
             Self::ClusterFacts(folder) => forget(folder, paths, environment).await,
             Self::Limit { name, wanted, .. } => raise(name, *wanted, environment).await,
         }

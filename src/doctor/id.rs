@@ -61,6 +61,7 @@ checks! {
     MachineMemory => "machine.memory", "too little memory for a cluster";
     MachineInotify => "machine.inotify", "inotify limits below what kind asks for";
     MachineClock => "machine.clock", "a clock of the nodes that differs from this machine's";
+    LeftoversFolders => "leftovers.folders", "a session whose folder was renamed or deleted, with the ports that it holds";
     LeftoversSessions => "leftovers.sessions", "sockets of sessions that have ended";
     LeftoversLeases => "leftovers.leases", "ports given to folders that are gone";
     LeftoversClusters => "leftovers.clusters", "marks and pins of clusters that are gone";

@@ -3,10 +3,11 @@
 use std::path::{Path, PathBuf};
 
 use super::cluster::ClusterFacts;
+use super::stranded::{self, StrandedSession};
 use super::{Check, DoctorFacts, Id, Looked, Missing, findings, skipped};
 use crate::cluster::namespace::ProjectNamespace;
 use crate::cluster::{ManagedCluster, State};
-use crate::config::ClusterConfig;
+use crate::config::{ClusterConfig, Project};
 use crate::daemon::socket;
 use crate::docker::Engine;
 use crate::error::{Code, Result};
@@ -18,16 +19,27 @@ use crate::shell::quote;
 
 #[derive(Debug, Clone)]
 pub struct Leftovers {
+    pub stranded: Vec<StrandedSession>,
     /// Sockets without a listener.
     pub sockets: Vec<PathBuf>,
-    /// Leases of folders that are gone.
+    /// Leases of folders that are gone. What a session holds is not free.
     pub leases: Result<Vec<Lessee>>,
     /// Clusters of this Engine's that devk keeps notes of and Docker does not have.
     pub clusters: Looked<Vec<String>>,
-    /// Project, and its folder that is gone.
-    pub namespaces: Looked<Vec<(String, PathBuf)>>,
+    /// Those of stranded sessions are told with these.
+    pub namespaces: Looked<Vec<LostNamespace>>,
     /// Project whose folder is gone, and its images.
     pub images: Looked<Vec<(String, Vec<String>)>>,
+}
+
+/// A namespace that is recorded for a folder that is gone.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct LostNamespace {
+    pub name: String,
+    /// The folder that is gone.
+    pub root: PathBuf,
+    /// A folder that has the project now, as after a rename.
+    pub now: Option<PathBuf>,
 }
 
 /// Looks through devk's state, and at what Docker and the cluster have of it.
@@ -35,13 +47,19 @@ pub async fn inspect(
     paths: &Paths,
     engine: Option<&Engine>,
     cluster: Option<&ClusterFacts>,
+    project: Option<&Project>,
 ) -> Leftovers {
+    let stranded = stranded::inspect(paths, project).await;
+    let is_held = |lessee: &Lessee| stranded.iter().any(|session| session.lessee == *lessee);
     let lessees = Leases::open(&paths.state).lessees();
-    let (alive, gone): (Vec<_>, Vec<_>) = lessees
+    let own = project.map(Lessee::from);
+    let (mut alive, gone): (Vec<_>, Vec<_>) = lessees
         .iter()
         .flatten()
         .cloned()
-        .partition(|lessee: &Lessee| !is_gone(&lessee.root));
+        .partition(|lessee: &Lessee| !is_gone(&lessee.root) || is_held(lessee));
+    // The project of this folder comes before its clones.
+    alive.splice(0..0, own);
     let no_docker = || Missing::Skipped("the Docker Engine does not answer".to_owned());
     let (clusters, images) = match engine {
         Some(engine) => tokio::join!(clusters(engine, paths), images(engine, &gone, &alive)),
@@ -51,8 +69,17 @@ pub async fn inspect(
         .into_iter()
         .filter(|socket| is_dead(socket))
         .collect();
-    let namespaces = namespaces(cluster, &Owner::of(Path::new(""), paths).await);
+    let namespaces = namespaces(cluster, &Owner::of(Path::new(""), paths).await, &alive);
+    let namespaces = namespaces.map(|mut lost| {
+        lost.retain(|lost| {
+            !stranded
+                .iter()
+                .any(|session| session.lessee.project == lost.name)
+        });
+        lost
+    });
     Leftovers {
+        stranded,
         sockets,
         leases: lessees.map(|_| gone),
         clusters,
@@ -96,13 +123,22 @@ fn is_busy(folder: &Path) -> bool {
 }
 
 /// Those of other users and machines are theirs to look after.
-fn namespaces(cluster: Option<&ClusterFacts>, own: &Owner) -> Looked<Vec<(String, PathBuf)>> {
+fn namespaces(
+    cluster: Option<&ClusterFacts>,
+    own: &Owner,
+    alive: &[Lessee],
+) -> Looked<Vec<LostNamespace>> {
     let Some(cluster) = cluster.filter(|cluster| cluster.version.is_some()) else {
         return Err(Missing::Skipped("no cluster of devk's answers".to_owned()));
     };
     let gone = |project: &ProjectNamespace| {
         let owner = project.owner.as_ref().filter(|owner| own.has_lost(owner))?;
-        Some((project.name.clone(), owner.root.clone()))
+        let now = alive.iter().find(|alive| alive.project == project.name);
+        Some(LostNamespace {
+            name: project.name.clone(),
+            root: owner.root.clone(),
+            now: now.map(|now| now.root.clone()),
+        })
     };
     Ok(cluster.projects.iter().filter_map(gone).collect())
 }
@@ -202,11 +238,9 @@ fn leases(left: &Result<Vec<Lessee>>) -> Vec<Check> {
     }
 }
 
-/// Their volumes may hold the only copy of something: they are the user's to remove.
-fn in_namespaces(
-    left: &Looked<Vec<(String, PathBuf)>>,
-    cluster: Option<&ClusterFacts>,
-) -> Vec<Check> {
+/// Their volumes may hold the only copy of something: they are the user's to remove, and only if no folder has the
+/// project any more.
+fn in_namespaces(left: &Looked<Vec<LostNamespace>>, cluster: Option<&ClusterFacts>) -> Vec<Check> {
     let id = Id::LeftoversNamespaces;
     let left = match left {
         Ok(left) => left,
@@ -215,15 +249,23 @@ fn in_namespaces(
     let kubeconfig = cluster
         .map(|cluster| quote(&cluster.kubeconfig))
         .unwrap_or_default();
-    let finding = |(name, root): &(String, PathBuf)| {
+    let finding = |LostNamespace { name, root, now }: &LostNamespace| {
+        let hint = match now {
+            Some(now) => format!(
+                "devk -C {} up -d    # records the folder that has the project now",
+                quote(now)
+            ),
+            None => format!(
+                "kubectl --kubeconfig {kubeconfig} delete namespace {name}    # with its data; if the folder was \
+                 renamed, `devk up -d` there keeps it"
+            ),
+        };
         Check::warning(
             id,
             format!("namespace `{name}` belongs to a folder that is gone"),
         )
         .evidence(root.display().to_string())
-        .hint(format!(
-            "kubectl --kubeconfig {kubeconfig} delete namespace {name}    # with its data"
-        ))
+        .hint(hint)
     };
     findings(
         id,
@@ -282,7 +324,26 @@ mod tests {
             projects,
             ..ClusterFacts::default()
         };
-        let found = namespaces(Some(&cluster), &note("m1", "")).unwrap();
-        assert_eq!(found, [("own".to_owned(), PathBuf::from(gone))]);
+        let lost = |now: Option<&str>| LostNamespace {
+            name: "own".to_owned(),
+            root: gone.into(),
+            now: now.map(PathBuf::from),
+        };
+        let found = namespaces(Some(&cluster), &note("m1", ""), &[]).unwrap();
+        assert_eq!(found, [lost(None)]);
+        let hint = |found| in_namespaces(&Ok(found), None)[0].hint.clone().unwrap();
+        assert!(hint(found).contains("delete namespace own "));
+        // After a rename the folder is elsewhere.
+        let renamed = Lessee {
+            project: "own".into(),
+            root: "/ann/renamed".into(),
+        };
+        let found = namespaces(Some(&cluster), &note("m1", ""), &[renamed]).unwrap();
+        assert_eq!(found, [lost(Some("/ann/renamed"))]);
+        let hint = hint(found);
+        assert!(
+            hint.contains("/ann/renamed") && !hint.contains("delete"),
+            "{hint}"
+        );
     }
 }

@@ -29,6 +29,7 @@ mod pod_databases;
 pub mod ports;
 mod requirements;
 pub mod score;
+pub mod stranded;
 pub mod tools;
 
 pub use facts::DoctorFacts;
@@ -204,6 +205,7 @@ pub fn check(facts: &DoctorFacts) -> Vec<Check> {
     checks.extend(cluster::checks(&facts.cluster));
     checks.extend(network::checks(facts));
     checks.extend(machine::checks(facts));
+    checks.extend(stranded::checks(facts));
     checks.extend(leftovers::checks(facts));
     checks.sort_by_key(|check| check.id);
     checks

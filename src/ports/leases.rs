@@ -50,7 +50,7 @@ struct Store {
     leases: Vec<Lease>,
 }
 
-#[derive(Debug, Serialize, Deserialize)]
+#[derive(Debug, Clone, Serialize, Deserialize)]
 struct Lease {
     #[serde(flatten)]
     lessee: Lessee,
@@ -71,16 +71,16 @@ impl Leases {
         }
     }
 
-    /// The ports that this project got before.
+    /// The ports that this project got before: in this folder, or in one that is gone, as after a rename.
     ///
     /// # Errors
     /// [`Code::StateIo`] if the file cannot be read or is damaged.
     pub fn of(&self, lessee: &Lessee) -> Result<Vec<Leased>> {
-        let mine = self
-            .read()?
-            .leases
-            .into_iter()
-            .find(|lease| lease.lessee == *lessee);
+        let leases = self.read_all()?.leases;
+        let renamed =
+            |lease: &&Lease| lease.lessee.project == lessee.project && is_gone(&lease.lessee.root);
+        let mine = leases.iter().find(|lease| lease.lessee == *lessee);
+        let mine = mine.or_else(|| leases.iter().find(renamed)).cloned();
         Ok(mine.map(|lease| lease.ports).unwrap_or_default())
     }
 
@@ -165,13 +165,16 @@ impl Leases {
         Ok(leases.map(kept).collect())
     }
 
-    /// Drops the leases of folders that are gone, for good.
+    /// Drops the leases of these folders that are gone, for good.
     ///
     /// # Errors
     /// [`Code::StateIo`] if the file cannot be read or written, or is damaged.
-    pub fn prune(&self) -> Result<()> {
+    pub fn prune(&self, gone: &[Lessee]) -> Result<()> {
         let _lock = self.lock()?;
-        self.write(&self.read()?)
+        let mut store = self.read_all()?;
+        let is_gone = |lessee: &Lessee| gone.contains(lessee) && is_gone(&lessee.root);
+        store.leases.retain(|lease| !is_gone(&lease.lessee));
+        self.write(&store)
     }
 
     fn lock(&self) -> Result<Lock> {
@@ -390,6 +393,23 @@ mod tests {
     }
 
     #[test]
+    fn a_renamed_folder_has_the_ports_that_it_had() {
+        let machine = machine();
+        let before = machine.project("before");
+        let after = Lessee {
+            root: machine.project("after").root,
+            ..before.clone()
+        };
+        machine.leases.save(&before, &forwards(5000)).unwrap();
+        assert_eq!(machine.leases.of(&after).unwrap(), []);
+        std::fs::remove_dir(&before.root).unwrap();
+        assert_eq!(machine.leases.of(&after).unwrap()[0].local, 15000);
+        machine.leases.save(&after, &forwards(6000)).unwrap();
+        assert_eq!(machine.leases.of(&after).unwrap()[0].local, 16000);
+        assert_eq!(machine.leases.lessees().unwrap(), [after]);
+    }
+
+    #[test]
     fn a_lessee_whose_folder_is_gone_is_told_until_it_is_pruned() {
         let machine = machine();
         let gone = machine.project("gone");
@@ -397,8 +417,13 @@ mod tests {
         machine.leases.save(&foo, &forwards(6000)).unwrap();
         machine.leases.save(&gone, &forwards(5000)).unwrap();
         std::fs::remove_dir(&gone.root).unwrap();
-        assert_eq!(machine.leases.lessees().unwrap(), [foo.clone(), gone]);
-        machine.leases.prune().unwrap();
+        assert_eq!(
+            machine.leases.lessees().unwrap(),
+            [foo.clone(), gone.clone()]
+        );
+        machine.leases.prune(&[]).unwrap();
+        assert_eq!(machine.leases.lessees().unwrap().len(), 2);
+        machine.leases.prune(&[gone, foo.clone()]).unwrap();
         assert_eq!(machine.leases.lessees().unwrap(), [foo]);
     }
 

@@ -53,7 +53,6 @@ use forward::{Forwarder, Serving};
 use listener::Listener;
 use outcome::Outcome;
 use relay::Site;
-use status::SessionStatus;
 use sync::Syncing;
 use target::{Snapshot, Target};
 use view::{Purpose, SessionView, Working};
@@ -125,6 +124,7 @@ impl Session {
         let view = watch::Sender::new(SessionView {
             // OccupiedPorts at the start: the program's file may be replaced.
             build: Build::own(),
+            root: None,
             outcome: None,
             forwards: vec![],
             at_work: None,
@@ -362,11 +362,6 @@ impl Session {
         if let Some(relay) = self.relay.lock().await.take() {
             relay.close().await;
         }
-    }
-
-    pub fn status(&self) -> SessionStatus {
-        let view = self.view.borrow().clone();
-        view.status()
     }
 
     fn show_forwards(&self) {

@@ -1,5 +1,7 @@
 //! The status of a session, as it is sent to clients.
 
+use std::path::PathBuf;
+
 use serde::{Deserialize, Serialize};
 
 use super::outcome::Outcome;
@@ -12,6 +14,9 @@ use crate::sync::status::SyncStatus;
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 pub struct SessionStatus {
     pub pid: u32,
+    /// The project's folder; None before the first plan.
+    #[serde(default)]
+    pub root: Option<PathBuf>,
     /// The build of devk that the session runs.
     #[serde(default)]
     pub build: Option<Build>,

@@ -2,6 +2,7 @@
 //! follow it, at any moment, so the status never waits for an `up`.
 
 use std::fmt;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -9,6 +10,7 @@ use kube::Client;
 use tokio::sync::watch;
 use tokio::time::{Instant, sleep_until};
 
+use super::Session;
 use super::outcome::Outcome;
 use super::relay;
 use super::stats::ForwardCounters;
@@ -29,6 +31,8 @@ const STATUS_INTERVAL: Duration = Duration::from_millis(100);
 #[derive(Clone)]
 pub struct SessionView {
     pub build: Option<Build>,
+    /// The project's folder, as the last plan was made in it.
+    pub(super) root: Option<PathBuf>,
     pub(super) outcome: Option<Outcome>,
     /// The forwards that are held, in the order of the table.
     pub(super) forwards: Vec<(Forward, Arc<ForwardCounters>)>,
@@ -41,6 +45,19 @@ pub struct SessionView {
     pub(super) pods: watch::Receiver<Pods>,
     pub(super) clients: watch::Receiver<Option<Client>>,
     pub(super) inputs: InputLooks,
+}
+
+impl Session {
+    pub fn status(&self) -> SessionStatus {
+        let view = self.view.borrow().clone();
+        view.status()
+    }
+
+    /// Shows in which folder the project is: it was renamed, if that is another one than before.
+    pub fn show_root(&self, root: &Path) {
+        self.view
+            .send_modify(|view| view.root = Some(root.to_owned()));
+    }
 }
 
 /// A reconcile that is at work.
@@ -92,6 +109,7 @@ impl SessionView {
         let why = self.relay.borrow().as_ref().err().cloned();
         SessionStatus {
             pid: std::process::id(),
+            root: self.root.clone(),
             build: self.build.clone(),
             busy: reconcile.is_some(),
             reconcile,

@@ -88,12 +88,31 @@ fn made(
         )
     })?;
     let is_file = matches!(found.content, Content::File(_));
+    if is_file && found.mode & 0o7000 != 0 {
+        return Err(format!(
+            "the image has it at `{}` with the permission bits {:o}, of which sync keeps {:03o}",
+            place.display(),
+            found.mode & 0o7777,
+            found.mode & 0o777
+        ));
+    }
     let mode = found.mode & 0o777;
     let expected = to.mode.unwrap_or(entry.mode) & 0o777;
     Ok(Made {
         owner: format!("{}:{}", found.uid, found.gid),
         mode: (is_file && mode != expected).then_some(mode),
     })
+}
+
+impl Made {
+    /// A destination with this owner and these rights.
+    fn of(&self, to: Destination) -> Destination {
+        Destination {
+            owner: Some(self.owner.clone()),
+            mode: self.mode.or(to.mode),
+            ..to
+        }
+    }
 }
 
 impl Checked {
@@ -104,15 +123,15 @@ impl Checked {
             other => return other,
         };
         let Some(copy) = to.copy else {
-            return Verdict::Sync(to);
+            // A rule of devk.yaml says where; whose it is and with which rights says the image, if that has it there.
+            return Verdict::Sync(match self.paths.get(path) {
+                Some(Ok(made)) => made.of(to),
+                _ => to,
+            });
         };
         let later = || self.copies.get(&copy);
         match self.paths.get(path).or_else(later) {
-            Some(Ok(made)) => Verdict::Sync(Destination {
-                owner: Some(made.owner.clone()),
-                mode: made.mode.or(to.mode),
-                ..to
-            }),
+            Some(Ok(made)) => Verdict::Sync(made.of(to)),
             Some(Err(why)) => Verdict::Rebuild(why.clone()),
             None => Verdict::Rebuild(
                 "its COPY took nothing yet, so the image does not show where it goes".to_owned(),
@@ -149,7 +168,7 @@ impl Checked {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::config::{ImageConfig, Sync};
+    use crate::config::{ImageConfig, Sync, SyncRule};
     use crate::image::content_hash;
     use crate::image::context::tests::{image, write};
     use crate::sync::rules::Usage;
@@ -268,6 +287,43 @@ mod tests {
         case.found("/web/x").uid = 8;
         assert_eq!(case.of_path("web/x").unwrap().0, "8:0");
         assert!(case.of_path("web/new").unwrap_err().contains("owners"));
+    }
+
+    #[test]
+    fn a_file_whose_rights_sync_would_not_keep_is_built() {
+        let mut case = Case::new();
+        case.found("/srv/app/a").mode = 0o4755;
+        assert_eq!(
+            case.of_path("app/a").unwrap_err(),
+            "the image has it at `/srv/app/a` with the permission bits 4755, of which sync keeps 755"
+        );
+        assert_eq!(case.of_path("app/deep/b"), owned(None));
+        // New files of a folder get its group whatever its other bits are.
+        case.found("/srv/app/deep").mode = 0o2755;
+        assert_eq!(case.of_path("app/deep"), owned(None));
+    }
+
+    #[test]
+    fn a_rule_of_devk_yaml_says_where_a_file_goes_and_the_image_whose_it_is() {
+        let mut case = Case::new();
+        let image = ImageConfig {
+            sync: Sync::Rules(vec![SyncRule {
+                from: "app".into(),
+                to: "/srv/app".to_owned(),
+                run: vec![],
+                exclude: vec![],
+                origin: image(case.dir.path()).origin,
+            }]),
+            ..image(case.dir.path())
+        };
+        case.rules = Rules::read(&image, &BTreeMap::new(), &Usage::default()).unwrap();
+        case.found("/srv/app/a").mode = 0o755;
+        assert_eq!(case.of_path("app/a"), owned(Some(0o755)));
+        let checked = check(&case.rules, &case.manifest, &case.looked);
+        let Verdict::Sync(to) = checked.verdict(&case.rules, Path::new("app/new")) else {
+            panic!("the rule takes it");
+        };
+        assert_eq!((to.owner, to.mode), (None, None));
     }
 
     #[test]

@@ -114,10 +114,10 @@ o() {
 	return 1
 }
 
-# h NAME: prints the SHA-256 of a file.
+# h NAME: prints the permission bits (in octal digits), the owner (`uid:gid`) and the SHA-256 of a file.
 h() {
 	c "$1" || return 4
-	[ -f "./$1" ] && printf 'sum ' && { sha256sum <"./$1" || echo; }
+	[ -f "./$1" ] && i=$(stat -L -c '%a %u:%g' "./$1") && printf 'sum %s ' "$i" && { sha256sum <"./$1" || echo; }
 }
 
 # n GROUP STATUS: a group failed, and leaves nothing behind.

@@ -123,6 +123,8 @@ pub(super) struct EngineState {
     pub(super) journal: Journal,
     /// Changes that wait for the check.
     undecided: ChangedPaths,
+    /// What was missing while the build context itself was gone. Whether it is, is known when the context is back.
+    withheld: ChangedPaths,
     /// When the last generations began and were taken down, for the trace.
     times: BTreeMap<u64, (Instant, Instant)>,
     /// By container id.

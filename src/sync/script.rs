@@ -132,7 +132,7 @@ pub(super) fn handshake(
         "trap 'rm -rf {}' EXIT\ntrap 'exit 1' HUP INT TERM\n",
         stages.join(" ")
     ));
-    text.add("for t in tar head sha256sum; do command -v \"$t\" >/dev/null 2>&1 && printf 'has %s\\n' \"$t\"; done\n");
+    text.add("for t in tar head sha256sum stat; do command -v \"$t\" >/dev/null 2>&1 && printf 'has %s\\n' \"$t\"; done\n");
     text.add("printf 'user %s:%s\\nready\\n' \"$(id -u)\" \"$(id -g)\"\n");
     text.0
 }
@@ -385,7 +385,7 @@ mod mounts;
 #[cfg(test)]
 mod tests {
     use std::fs;
-    use std::os::unix::fs::{PermissionsExt, symlink};
+    use std::os::unix::fs::{MetadataExt, PermissionsExt, symlink};
     use std::path::{Path, PathBuf};
     use std::time::Duration;
 
@@ -917,6 +917,7 @@ mod tests {
     async fn sums_are_told_in_order_with_gaps() {
         let container = Container::new();
         fs::write(container.path("app/x"), "text").unwrap();
+        fs::set_permissions(container.path("app/x"), fs::Permissions::from_mode(0o750)).unwrap();
         let targets = ["gone", "x", "no/folder", "covered"]
             .map(|path| ContainerPath::below(0, Path::new(path)).unwrap());
         let said = container
@@ -926,9 +927,12 @@ mod tests {
             .lines()
             .filter(|line| line.starts_with("sum") || line.starts_with("mounted"))
             .collect();
+        let own = fs::metadata(container.path("app/x")).unwrap();
+        let (user, group) = (own.uid(), own.gid());
         let digest = "982d9e3eb996f559e633f4d194def3761d909f5a3b647d1a851fead67c32c9d1";
         let mounted = format!("mounted {}", container.path("app/covered").display());
-        assert_eq!(sums, ["sum", &format!("sum {digest}  -"), "sum", &mounted]);
+        let there = format!("sum 750 {user}:{group} {digest}  -");
+        assert_eq!(sums, ["sum", &there, "sum", &mounted]);
     }
 
     #[tokio::test]

@@ -109,6 +109,7 @@ struct Tools {
     tar: bool,
     head: bool,
     sha256sum: bool,
+    stat: bool,
 }
 
 /// An open shell in a container.
@@ -116,6 +117,8 @@ pub struct Stream {
     client: Client,
     place: ContainerRef,
     exec: ContainerExec,
+    /// The target folders.
+    roots: Vec<String>,
     /// By target folder, where files are made.
     stages: Vec<PathBuf>,
     /// Target folders that are in a mount of the pod, with that.
@@ -180,6 +183,7 @@ impl Stream {
             client: client.clone(),
             place: place.clone(),
             exec,
+            roots: roots.to_vec(),
             stages: vec![PathBuf::new(); roots.len()],
             mounted: BTreeMap::new(),
             folders: vec![1; roots.len()],
@@ -211,6 +215,7 @@ impl Stream {
                 ("has", "tar") => self.tools.tar = true,
                 ("has", "head") => self.tools.head = true,
                 ("has", "sha256sum") => self.tools.sha256sum = true,
+                ("has", "stat") => self.tools.stat = true,
                 ("user", id) => self.user = id.to_owned(),
                 ("end", refused) => return Err(unwritable(refused, roots, &words)),
                 _ => words.push(line),
@@ -292,6 +297,11 @@ impl Stream {
         }
         upload::last_line(&self.errors).unwrap_or_else(|| "failed without a word".to_owned())
     }
+}
+
+/// The user of `uid:gid`.
+pub(super) fn uid(owner: &str) -> &str {
+    owner.split(':').next().unwrap_or(owner)
 }
 
 const MOUNTED: &str = "the pod mounts something over it";

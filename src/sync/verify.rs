@@ -1,4 +1,4 @@
-//! Whether containers have what was synced: by hash, not by what the journal says.
+//! Whether containers have what was synced: by hash, permission bits and owner, not by what the journal says.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
@@ -13,7 +13,7 @@ use super::engine::{Shared, SyncEngine};
 use super::journal::Seen;
 use super::script::Expected;
 use super::status::Covered;
-use super::stream::{Stream, Sum, Trouble};
+use super::stream::{Stream, Sum, Trouble, uid};
 use crate::hex::hex;
 
 /// What was compared, and what came of it.
@@ -132,6 +132,7 @@ impl Shared {
         let Some(Item {
             target,
             wanted: Wanted::File(source),
+            owner,
             ..
         }) = self.item(path)?
         else {
@@ -141,6 +142,8 @@ impl Shared {
             path: path.to_owned(),
             target,
             sum: hex(source.digest()?),
+            mode: source.mode,
+            owner,
         }))
     }
 }
@@ -151,14 +154,13 @@ async fn compare(
     container: &Container,
     here: &Here,
 ) -> Comparison {
-    let sums = async {
-        Stream::open_to_ask(client, container, roots)
-            .await?
-            .sums(&here.expected)
-            .await
+    let looked = async {
+        let mut stream = Stream::open_to_ask(client, container, roots).await?;
+        let with_group = stream.is_root();
+        Ok((stream.sums(&here.expected).await?, with_group))
     };
-    match sums.await {
-        Ok(sums) => compared(container, here, sums),
+    match looked.await {
+        Ok((sums, with_group)) => compared(container, here, sums, with_group),
         Err(Trouble::Lost(why) | Trouble::NeedsRebuild(why)) => Comparison {
             differences: vec![difference(container, None, why)],
             ..Comparison::default()
@@ -166,8 +168,9 @@ async fn compare(
     }
 }
 
-/// `sums` are what the container has of the expected files, in their order.
-fn compared(container: &Container, here: &Here, sums: Vec<Sum>) -> Comparison {
+/// `sums` are what the container has of the expected files, in their order. Of their owners the group counts only
+/// `with_group`: who is not root makes files of the own group, whichever they had.
+fn compared(container: &Container, here: &Here, sums: Vec<Sum>, with_group: bool) -> Comparison {
     let mut found = Comparison {
         containers: 1,
         ..Comparison::default()
@@ -182,20 +185,36 @@ fn compared(container: &Container, here: &Here, sums: Vec<Sum>) -> Comparison {
                 });
                 continue;
             }
-            Sum::Of(sum) if sum == expected.sum => None,
-            Sum::Of(_) => Some("its content differs"),
-            Sum::NoFile => Some("it is not there"),
+            Sum::Of { sum, mode, owner } if sum == expected.sum => {
+                other_rights(expected, mode, &owner, with_group)
+            }
+            Sum::Of { .. } => Some("its content differs".to_owned()),
+            Sum::NoFile => Some("it is not there".to_owned()),
         };
         found.files += 1;
         let path = || Some(expected.path.clone());
         found
             .differences
-            .extend(why.map(|why| difference(container, path(), why.to_owned())));
+            .extend(why.map(|why| difference(container, path(), why)));
     }
     let unreadable = here.unreadable.iter().cloned();
     let unreadable = unreadable.map(|(path, why)| difference(container, Some(path), why));
     found.differences.extend(unreadable);
     found
+}
+
+/// What the rights of a file of the right content differ in, if they do.
+fn other_rights(expected: &Expected, mode: u32, owner: &str, with_group: bool) -> Option<String> {
+    let other_mode = (mode != expected.mode)
+        .then(|| format!("its mode is {mode:03o} and should be {:03o}", expected.mode));
+    let differs = |own: &str| match with_group {
+        true => own != owner,
+        false => uid(own) != uid(owner),
+    };
+    let should_be = expected.owner.as_deref().filter(|own| differs(own));
+    let other_owner = should_be.map(|own| format!("its owner is {owner} and should be {own}"));
+    let told: Vec<_> = other_mode.into_iter().chain(other_owner).collect();
+    (!told.is_empty()).then(|| told.join("; "))
 }
 
 fn difference(container: &Container, path: Option<PathBuf>, why: String) -> Difference {
@@ -265,6 +284,39 @@ mod tests {
             .unwrap()
     }
 
+    fn found_file(sum: &str, mode: u32, owner: &str) -> Sum {
+        Sum::Of {
+            sum: sum.to_owned(),
+            mode,
+            owner: owner.to_owned(),
+        }
+    }
+
+    #[test]
+    fn a_file_of_the_right_content_differs_by_its_mode_and_by_its_owner_where_one_is_known() {
+        let file = |owner: Option<&str>| Expected {
+            path: "run.sh".into(),
+            target: ContainerPath::below(0, Path::new("run.sh")).unwrap(),
+            sum: "1".to_owned(),
+            mode: 0o755,
+            owner: owner.map(str::to_owned),
+        };
+        let told = |owner, mode, found| other_rights(&file(owner), mode, found, true);
+        assert_eq!(told(Some("7:8"), 0o755, "7:8"), None);
+        assert_eq!(told(None, 0o755, "7:8"), None);
+        assert_eq!(
+            told(None, 0o644, "7:8").unwrap(),
+            "its mode is 644 and should be 755"
+        );
+        assert_eq!(
+            told(Some("7:8"), 0o4755, "0:8").unwrap(),
+            "its mode is 4755 and should be 755; its owner is 0:8 and should be 7:8"
+        );
+        // In a container whose user is not root, the group is as it comes.
+        assert_eq!(other_rights(&file(Some("7:8")), 0o755, "7:0", false), None);
+        assert!(other_rights(&file(Some("7:8")), 0o755, "0:8", false).is_some());
+    }
+
     #[test]
     fn what_a_mount_covers_is_left_out_and_nothing_compared_is_not_equal() {
         let place = ContainerRef {
@@ -283,6 +335,8 @@ mod tests {
             path: path.into(),
             target: ContainerPath::below(0, Path::new(path)).unwrap(),
             sum: "1".to_owned(),
+            mode: 0o644,
+            owner: None,
         };
         let here = Here {
             expected: vec![expected("data/x"), expected("y")],
@@ -290,9 +344,9 @@ mod tests {
         };
         let sums = vec![
             Sum::Mounted("/app/data".to_owned()),
-            Sum::Of("1".to_owned()),
+            found_file("1", 0o644, "0:0"),
         ];
-        let found = compared(&container, &here, sums);
+        let found = compared(&container, &here, sums, true);
         assert!(found.is_equal());
         assert_eq!((found.files, found.left_out.len()), (1, 1));
         assert_eq!(found.left_out[0].covered.volume, "claim `data`");
@@ -326,8 +380,9 @@ mod tests {
             image: engine.settings().reference.clone(),
             ..Container::of_test(place)
         };
-        let sums = vec![Sum::Of(here.expected[0].sum.clone()), Sum::NoFile];
-        let comparison = compared(&container, &here, sums);
+        let equal = &here.expected[0];
+        let sums = vec![found_file(&equal.sum, equal.mode, "0:0"), Sum::NoFile];
+        let comparison = compared(&container, &here, sums, true);
         assert_eq!((comparison.containers, comparison.files), (1, 2));
         let found: Vec<_> = comparison
             .differences

@@ -208,6 +208,7 @@ async fn hold(
     observed: &Observed,
 ) -> Result<(), Errors> {
     session.hold(&observed.facts.forwards).await?;
+    session.show_root(&project.root);
     Ok(leases.save(&Lessee::from(project), &rows(observed))?)
 }
 

@@ -33,7 +33,10 @@ async fn what_dead_sessions_and_deleted_folders_left_is_removed_and_nothing_else
     let found = fixes(&world.facts().await);
     assert_eq!(
         found,
-        [Fix::Socket(dead.join("supervisor.sock")), Fix::Leases]
+        [
+            Fix::Socket(dead.join("supervisor.sock")),
+            Fix::Leases(vec![gone])
+        ]
     );
     for fix in found {
         fix.apply(&paths, &Environment::default()).await.unwrap();

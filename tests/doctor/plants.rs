@@ -4,8 +4,10 @@ use devk::check::{ChartHistory, HistoryEntry};
 use devk::cluster::namespace::ProjectNamespace;
 use devk::docker::PublishedPort;
 use devk::doctor::cluster::PinFacts;
+use devk::doctor::leftovers::LostNamespace;
 use devk::doctor::network::{Route, Subnet};
 use devk::doctor::score::ScoredChart;
+use devk::doctor::stranded::StrandedSession;
 use devk::doctor::{DoctorFacts, Missing};
 use devk::error::{Code, Error, Errors};
 use devk::owner::Owner;
@@ -277,6 +279,19 @@ pub(crate) const PLANTS: &[Plant] = &[
             .push(|facts, _| facts.docker.as_mut().unwrap().clock = Some(-3600));
     }),
     // leftovers
+    plant("leftovers.folders", "holds port 16700", |world| {
+        world.changes.push(|facts, dir| {
+            facts.leftovers.stranded.push(StrandedSession {
+                lessee: Lessee {
+                    project: "demo-renamed".into(),
+                    root: dir.join("before"),
+                },
+                pid: 4242,
+                ports: vec![("api".into(), 16700)],
+                now: None,
+            });
+        });
+    }),
     plant("leftovers.sessions", "supervisor.sock", |world| {
         let dir = world.paths().project("dead");
         std::fs::create_dir_all(&dir).unwrap();
@@ -304,7 +319,11 @@ pub(crate) const PLANTS: &[Plant] = &[
                 owner: Some(owner),
             };
             facts.cluster.as_mut().unwrap().projects.push(project);
-            facts.leftovers.namespaces = Ok(vec![("demo-branch".into(), root)]);
+            facts.leftovers.namespaces = Ok(vec![LostNamespace {
+                name: "demo-branch".into(),
+                root,
+                now: None,
+            }]);
         });
     }),
     plant("leftovers.images", "devk.local/gone/api:0123", |world| {

@@ -124,7 +124,7 @@ impl World {
             .collect();
         ports.listeners.retain(|port, _| planted.contains(port));
         let cluster = cluster();
-        let mut left = leftovers::inspect(&paths, None, Some(&cluster)).await;
+        let mut left = leftovers::inspect(&paths, None, Some(&cluster), Some(&project)).await;
         (left.clusters, left.images) = (Ok(vec![]), Ok(vec![]));
         let mut facts = DoctorFacts {
             charts: Ok(vec![self.chart(&project.releases[0].origin)]),

@@ -213,29 +213,69 @@ fn a_file_that_no_copy_takes_is_built() {
 }
 
 #[test]
-fn what_sync_makes_belongs_to_whom_a_build_gives_it_to() {
+fn what_sync_makes_has_the_rights_that_a_build_gives_it_and_verify_names_others() {
     let of = served(
         "copies-owners",
-        "FROM busybox:1\nCOPY --chown=7:8 www /www\nCOPY plain /www/plain\nRUN chgrp -R 9 /www/plain\n",
-        &[("www/page", "one"), ("plain/page", "one")],
+        "FROM busybox:1\nCOPY --chown=7:8 www /www\nCOPY plain /www/plain\nCOPY run.sh keys /www/bin/\n\
+         RUN chgrp -R 9 /www/plain && chmod +x /www/bin/run.sh && chown 5:6 /www/bin/keys\n",
+        &[
+            ("www/page", "one"),
+            ("plain/page", "one"),
+            ("run.sh", "one"),
+            ("keys", "one"),
+        ],
     );
-    for path in ["www/page", "www/new", "plain/page", "plain/new"] {
+    for path in [
+        "www/page",
+        "www/new",
+        "plain/page",
+        "plain/new",
+        "run.sh",
+        "keys",
+    ] {
         of.save(path, "two");
     }
-    for path in ["/page", "/new", "/plain/page", "/plain/new"] {
+    let places = [
+        "/page",
+        "/new",
+        "/plain/page",
+        "/plain/new",
+        "/bin/run.sh",
+        "/bin/keys",
+    ];
+    for path in places {
         serves(&of, path, "two");
     }
-    assert_eq!(synced(&of), 4);
-    let stat = [
-        "stat",
-        "-c",
-        "%u:%g",
-        "/www/page",
-        "/www/new",
-        "/www/plain/page",
-        "/www/plain/new",
-    ];
-    assert_eq!(of.exec(&of.pod(), &stat), "7:8\n7:8\n0:9\n0:9\n");
+    assert_eq!(synced(&of), 6);
+    let files = places.map(|place| format!("/www{place}"));
+    let mut stat = vec!["stat", "-c", "%a %u:%g"];
+    stat.extend(files.iter().map(String::as_str));
+    assert_eq!(
+        of.exec(&of.pod(), &stat),
+        "644 7:8\n644 7:8\n644 0:9\n644 0:9\n755 0:0\n644 5:6\n"
+    );
+    verified(&of);
+
+    of.exec(&of.pod(), &["chmod", "644", "/www/bin/run.sh"]);
+    of.exec(&of.pod(), &["chown", "0:0", "/www/page"]);
+    let verify = of.project.devk(&["verify"]);
+    assert_eq!(verify.code, Some(1), "{verify:?}");
+    let told = verify.document()["differences"].clone();
+    let told: Vec<_> = told.as_array().unwrap().iter().collect();
+    let named: Vec<_> = told.iter().map(|one| (&one["path"], &one["why"])).collect();
+    assert_eq!(
+        named,
+        [
+            (
+                &"run.sh".into(),
+                &"its mode is 644 and should be 755".into()
+            ),
+            (
+                &"www/page".into(),
+                &"its owner is 0:0 and should be 7:8".into()
+            ),
+        ]
+    );
 }
 
 #[test]

@@ -1,16 +1,18 @@
-//! A cluster of three nodes, made by hand and adopted: images reach every node, and so do forwards, saves and commands,
-//! whichever node a pod is on.
+//! A cluster of three nodes, made by hand and adopted: images reach every node, and so do forwards, saves, commands and
+//! the bridge to Compose's server, whichever node a pod is on.
 
 use std::collections::BTreeSet;
 use std::process::Command;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use serde_json::Value;
 
-use crate::support::eventually;
+use crate::support::compose::Compose;
 use crate::support::machine::{cluster, machine, run};
 use crate::support::project::Project;
+use crate::support::sample::takes_all;
 use crate::support::wire::get;
+use crate::support::{eventually, tell};
 
 const NODES: &str = "devk-e2e-nodes";
 /// Pods on a new cluster, on a busy machine.
@@ -56,10 +58,17 @@ impl Drop for Cluster {
 }
 
 #[test]
-fn on_three_nodes_forwards_saves_and_commands_reach_every_pod() {
+fn on_three_nodes_forwards_saves_commands_and_the_bridge_reach_every_pod() {
     // Clusters of an earlier run are gone.
     cluster();
     let _cluster = Cluster::create();
+    forwards_saves_and_commands();
+    if takes_all() {
+        the_bridge();
+    }
+}
+
+fn forwards_saves_and_commands() {
     let project = Project::new("tests/e2e/fixtures/copies", "several-nodes", NODES);
     let template = "chart/templates/copies.yaml";
     project.edit(template, "kind: Deployment", "kind: DaemonSet");
@@ -145,4 +154,60 @@ fn on_three_nodes_forwards_saves_and_commands_reach_every_pod() {
     // The second time there is nothing, and nothing comes of it.
     project.devk(&["down", "--delete"]).well();
     assert!(!machine().state().join("devk/clusters").join(NODES).exists());
+}
+
+/// The demo's API on every node, with Compose's server. Other tests have the demo's usual ports.
+fn the_bridge() {
+    let begun = Instant::now();
+    let demo = Project::demo_on(NODES, "several-bridged");
+    demo.edit("compose.yaml", "5439:5432", "5449:5432");
+    for (at, port) in ["5000}", "4173}", "5432}", "6379}"].into_iter().enumerate() {
+        let (number, local) = (port.trim_end_matches('}'), 21500 + at);
+        demo.edit(
+            "devk.yaml",
+            &format!("port: {port}"),
+            &format!("port: {number}, local: {local}}}"),
+        );
+    }
+    let template = "chart/templates/api.yaml";
+    demo.edit(template, "kind: Deployment", "kind: DaemonSet");
+    demo.edit(template, "  replicas: 1\n", "");
+    demo.edit(
+        template,
+        "      containers:\n",
+        "      tolerations: [{operator: Exists}]\n      containers:\n",
+    );
+    let compose = Compose::beside("devk-e2e-compose-nodes", &demo, &["postgres"]);
+    let before = compose.dump("demo");
+    demo.devk(&["up", "-d", "--bridge"]).well();
+    let kubectl =
+        |words: &[&str]| machine().kubectl(NODES, &[&["-n", "several-bridged"], words].concat());
+    let list = "jsonpath={range .items[*]}{.metadata.name} {.spec.nodeName}{'\\n'}{end}";
+    let all = kubectl(&["get", "pods", "-o", list]);
+    let of_api = all.lines().filter_map(|line| line.split_once(' '));
+    let of_api: Vec<_> = of_api
+        .filter(|(pod, _)| pod.starts_with("demo-api-"))
+        .collect();
+    let nodes: BTreeSet<_> = of_api.iter().map(|(_, node)| *node).collect();
+    assert_eq!((of_api.len(), nodes.len()), (3, 3), "{all}");
+    for (pod, node) in &of_api {
+        let write = format!(
+            "import psycopg; c = psycopg.connect(connect_timeout=5, autocommit=True); \
+             c.execute('insert into notes(text) values (%s)', ['from {node}']); print(c.info.dbname)"
+        );
+        let database = kubectl(&["exec", pod, "-c", "api", "--", "python", "-c", &write]);
+        assert_eq!(database, "demo_k8s\n", "{pod} on {node}");
+    }
+    let notes = get(demo.port("api"), "/notes").unwrap().well();
+    let kept = compose.psql("demo_k8s", "select text from notes");
+    for node in nodes {
+        let note = format!("from {node}");
+        assert!(
+            notes.contains(&note) && kept.contains(&note),
+            "{notes} {kept}"
+        );
+    }
+    assert_eq!(compose.dump("demo"), before, "Compose's own database");
+    demo.devk(&["down", "--delete"]).well();
+    tell("the bridge on three nodes", begun.elapsed());
 }

@@ -6,7 +6,7 @@ use std::time::Duration;
 use serde_json::Value;
 
 use crate::support::eventually;
-use crate::support::machine::{CLUSTER, cluster, git, images_of, machine};
+use crate::support::machine::{CLUSTER, cluster, git, images_of, listens, machine, run};
 use crate::support::project::{Project, port_of};
 use crate::support::run::{Ran, Running};
 use crate::support::wire::get;
@@ -217,6 +217,7 @@ fn a_renamed_folder_keeps_its_project_and_a_clone_neither_removes_it_nor_ends_it
     let project = Project::pair("renamed-folder");
     crate::support::machine::cluster();
     project.devk(&["up", "-d"]).well();
+    let ports = locals(&project.forwards());
     let home = project.path("");
     let beside = |name: &str| home.parent().unwrap().join(format!("{name}-of-the-test"));
     let (renamed, clone) = (beside("renamed"), beside("clone"));
@@ -230,7 +231,45 @@ fn a_renamed_folder_keeps_its_project_and_a_clone_neither_removes_it_nor_ends_it
             .args(["--format", "json"]);
         crate::support::run::Running::start(&mut command).ended()
     };
+    // A check of the session whose folder is gone, and all else that doctor says.
+    let told = |folder: &std::path::Path, args: &[&str]| {
+        let doctor = devk(folder, args);
+        let of_folders = |check: &&Value| {
+            check["id"] == "leftovers.folders"
+                && check["summary"]
+                    .as_str()
+                    .unwrap()
+                    .contains("`renamed-folder`")
+        };
+        let checks = doctor.document()["checks"].clone();
+        let found = checks.as_array().unwrap().iter().find(of_folders).cloned();
+        (found, format!("{}{}", doctor.stdout, doctor.stderr))
+    };
+    let (stranded, all) = told(&renamed, &["doctor", "--fix"]);
+    let stranded = stranded.unwrap();
+    assert!(
+        stranded["hint"]
+            .as_str()
+            .unwrap()
+            .starts_with("devk up -d "),
+        "{stranded}"
+    );
+    for port in &ports {
+        let held = format!("it holds port {port} ");
+        assert!(stranded.to_string().contains(&held), "{stranded}");
+        assert!(listens(u16::try_from(*port).unwrap()), "{port}");
+    }
+    // No file of the containers has gone with the folder.
+    let page = |port: &u64| get(u16::try_from(*port).unwrap(), "/index.html").unwrap();
+    let pages: Vec<_> = ports.iter().map(|port| page(port).body).collect();
+    assert_eq!(pages, ["this is left\n", "this is right\n"]);
+    assert!(
+        !all.contains("delete namespace renamed-folder") && !all.contains("give back the ports"),
+        "{all}"
+    );
     devk(&renamed, &["up", "-d"]).well();
+    let (stranded, _) = told(&renamed, &["doctor"]);
+    assert_eq!(stranded, None);
     let noted = || {
         let root = "jsonpath={.metadata.annotations.devk\\.dev/root}";
         cluster().kubectl(CLUSTER, &["get", "namespace", "renamed-folder", "-o", root])
@@ -255,4 +294,20 @@ fn a_renamed_folder_keeps_its_project_and_a_clone_neither_removes_it_nor_ends_it
     std::fs::rename(&renamed, &home).unwrap();
     project.devk(&["up", "-d"]).well();
     assert_eq!(noted(), home.to_str().unwrap().trim_end_matches('/'));
+    assert_eq!(locals(&project.forwards()), ports);
+
+    // A deleted folder looks the same to devk; from elsewhere only its session can be ended.
+    std::fs::rename(&home, &renamed).unwrap();
+    let elsewhere = machine().new_folder();
+    let (stranded, _) = told(elsewhere.path(), &["doctor"]);
+    let hint = stranded.unwrap()["hint"].as_str().unwrap().to_owned();
+    let kill = hint.split("  ").next().unwrap();
+    run(Command::new("sh").args(["-c", kill]));
+    let is_free = || {
+        ports
+            .iter()
+            .all(|port| !listens(u16::try_from(*port).unwrap()))
+    };
+    eventually("its ports are held", Duration::from_secs(20), is_free);
+    std::fs::rename(&renamed, &home).unwrap();
 }

@@ -15,20 +15,20 @@ use crate::session::view::Follower;
 impl Supervisor {
     pub(super) async fn status(&self, write: &mut Sender) -> Result<()> {
         let view = self.views.borrow().clone();
-        let status = SessionStatus {
+        let status = Box::new(SessionStatus {
             holders: self.holders(),
             ..view.status()
-        };
+        });
         write.send(&Reply::Status { status }).await
     }
 
     pub(super) async fn follow(&self, write: &mut Sender) -> Result<()> {
         let mut follower = Follower::new(self.views.clone());
         loop {
-            let status = SessionStatus {
+            let status = Box::new(SessionStatus {
                 holders: self.holders(),
                 ..follower.next().await
-            };
+            });
             write.send(&Reply::Status { status }).await?;
         }
     }

@@ -161,7 +161,12 @@ impl Shared {
 
     /// The watch sees all of the tree again, and does not know what happened meanwhile.
     fn recheck_all(&self, changes: &mut ChangedPaths, now: Instant) {
-        self.state().trouble = None;
+        let withheld = {
+            let mut state = self.state();
+            state.trouble = None;
+            std::mem::take(&mut state.withheld)
+        };
+        all_known(changes, withheld.into_keys(), now);
         self.add_all(changes, now);
     }
 
@@ -171,6 +176,10 @@ impl Shared {
         let found = look(&self.settings.context.join(path));
         if matches!(found, Ok(Wanted::Gone)) && now < change.at + REMOVAL_DELAY {
             return Some(change);
+        }
+        if matches!(found, Ok(Wanted::Gone)) && self.is_away() {
+            merge(&mut self.state().withheld, path.to_owned(), change);
+            return None;
         }
         // Long files take their time: nobody shall wait for the state, nor small files for long ones.
         let found = found.and_then(|wanted| wanted.seen());

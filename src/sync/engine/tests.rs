@@ -96,6 +96,32 @@ fn what_is_gone_is_looked_at_again_before_it_is_believed() {
 }
 
 #[test]
+fn what_goes_with_the_whole_context_is_not_taken_down_until_that_is_back() {
+    let (dir, shared) = shared(&["a.py", "b.py"]);
+    let aside = dir.path().with_extension("aside");
+    std::fs::rename(dir.path(), &aside).unwrap();
+    let change = PathChange {
+        at: Instant::now() - REMOVAL_DELAY,
+        known: true,
+    };
+    let gone = changes(&[("a.py", change), ("b.py", change)]);
+    assert_eq!(shared.take(gone, ChangedPaths::new()), ChangedPaths::new());
+    assert!(shared.state().journal.is_empty());
+    let why = shared.read(Path::new("a.py")).unwrap_err();
+    assert_eq!(why.to_string(), "the build context is gone");
+
+    std::fs::rename(&aside, dir.path()).unwrap();
+    std::fs::remove_file(dir.path().join("b.py")).unwrap();
+    let later = shared.take(changes(&[("", change)]), ChangedPaths::new());
+    // One that is there as it was, and one that may come back in a moment.
+    assert!(shared.state().journal.seen(Path::new("a.py")).is_some());
+    assert_eq!(
+        later.into_keys().collect::<Vec<_>>(),
+        [PathBuf::from("b.py")]
+    );
+}
+
+#[test]
 fn when_anything_may_have_changed_all_of_the_journal_is_looked_at() {
     let (dir, shared) = shared(&["a.py"]);
     shared.state().trouble = Some("it is gone".to_owned());

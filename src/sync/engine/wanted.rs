@@ -3,6 +3,7 @@
 use std::path::Path;
 
 use super::Shared;
+use crate::paths::is_gone;
 use crate::sync::batch::{ContainerPath, Item, Wanted, look};
 use crate::sync::rules::Verdict;
 
@@ -18,7 +19,7 @@ impl Shared {
         let Some(target) = ContainerPath::below(to.root, &to.path) else {
             return Ok(None);
         };
-        let found = look(&self.settings.context.join(path))?;
+        let found = self.look(path)?;
         let mut wanted = found.clone();
         match (&mut wanted, to.mode) {
             (Wanted::File(source), Some(mode)) => source.mode = mode,
@@ -34,6 +35,24 @@ impl Shared {
             },
             found,
         )))
+    }
+
+    /// What is at a path of the build context.
+    ///
+    /// # Errors
+    /// If it cannot be read. Of a context that is gone, renamed or deleted, nothing is known: no file of a container goes
+    /// with it.
+    fn look(&self, path: &Path) -> std::io::Result<Wanted> {
+        let found = look(&self.settings.context.join(path))?;
+        if found == Wanted::Gone && self.is_away() {
+            return Err(std::io::Error::other("the build context is gone"));
+        }
+        Ok(found)
+    }
+
+    /// The build context is gone.
+    pub(in crate::sync) fn is_away(&self) -> bool {
+        is_gone(&self.settings.context)
     }
 
     /// What is to be at a path of the container now; None if it does not go there.

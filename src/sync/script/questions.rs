@@ -13,6 +13,10 @@ pub(in crate::sync) struct Expected {
     pub(in crate::sync) target: ContainerPath,
     /// The SHA-256, in hexadecimal digits.
     pub(in crate::sync) sum: String,
+    /// The permission bits, 0o7777.
+    pub(in crate::sync) mode: u32,
+    /// `uid:gid`; None if nothing says whose the file should be.
+    pub(in crate::sync) owner: Option<String>,
 }
 
 /// Asks for what runs in the container, in lines that [`crate::sync::processes::Processes`] reads.
@@ -32,8 +36,8 @@ pub(in crate::sync) fn watches<'a>(number: u64, paths: impl Iterator<Item = &'a 
     text.0
 }
 
-/// Asks for the SHA-256 of files, a line for each: `sum` and what `sha256sum` says, or nothing; or `mounted` and the
-/// mount that covers it.
+/// Asks for the state of files, a line for each: `sum`, the permission bits, the owner and what `sha256sum` says, or `sum`
+/// alone; or `mounted` and the mount that covers it.
 pub(in crate::sync) fn sums<'a>(
     number: u64,
     targets: impl Iterator<Item = &'a ContainerPath>,

@@ -1,14 +1,15 @@
 //! Batches: every path becomes what it should be, and one that fails keeps none of the others from it.
 
 use std::collections::BTreeSet;
+use std::path::PathBuf;
 
 use tokio::time::timeout;
 
 use super::{
     Applied, FailedGroup, Failure, LEADS_OUT, MAX_INLINE_BYTES, MAX_PARTS, MOUNTED, Stream,
-    Trouble, patience, silent,
+    Trouble, patience, silent, uid,
 };
-use crate::sync::batch::Item;
+use crate::sync::batch::{Item, Wanted};
 use crate::sync::script::{self, Manner, Uploaded, Writing};
 use crate::sync::upload;
 
@@ -17,7 +18,8 @@ impl Stream {
     /// keep the others from it.
     ///
     /// # Errors
-    /// [`Trouble::Lost`]: nothing is known of the batch.
+    /// [`Trouble::Lost`]: nothing is known of the batch; [`Trouble::NeedsRebuild`]: nothing of it was applied, since a file
+    /// would not keep its owner.
     pub(in crate::sync) async fn apply(
         &mut self,
         items: &[Item],
@@ -27,6 +29,10 @@ impl Stream {
             .iter()
             .cloned()
             .partition(|item| self.mounted.contains_key(&item.target.root));
+        let others = |item: &&Item| !self.is_root() && is_anothers(item, &self.user);
+        if let Some(item) = items.iter().find(others) {
+            return Err(self.keeps_no_owner(item));
+        }
         let items: Vec<_> = items.into_iter().map(|item| self.owned(item)).collect();
         let mut applied = Applied::default();
         let mut parts = vec![items];
@@ -61,9 +67,21 @@ impl Stream {
 
     /// Without an owner that the file has anyway, or that only root could give it.
     fn owned(&self, item: Item) -> Item {
-        let is_root = self.user.starts_with("0:");
-        let owner = item.owner.filter(|owner| is_root && *owner != self.user);
+        let owner = item.owner;
+        let owner = owner.filter(|owner| self.is_root() && *owner != self.user);
         Item { owner, ..item }
+    }
+
+    fn keeps_no_owner(&self, item: &Item) -> Trouble {
+        let root = self.roots.get(item.target.root);
+        let mut path = PathBuf::from(root.map_or("", String::as_str));
+        path.extend(item.target.folders.iter().chain([&item.target.name]));
+        Trouble::NeedsRebuild(format!(
+            "`{}` belongs to {} in the image, and the container's user {} cannot give files away",
+            path.display(),
+            item.owner.as_deref().unwrap_or_default(),
+            self.user
+        ))
     }
 
     async fn apply_groups(&mut self, items: &[Item], writing: Writing) -> Result<Applied, Trouble> {
@@ -129,5 +147,36 @@ impl Stream {
             (false, true) if has_long => Uploaded::Long,
             (false, true) => Uploaded::Nothing,
         }
+    }
+}
+
+/// Whether a file or link is to belong to another user than that of `user` (`uid:gid`). Another group alone does not
+/// count: Kubernetes gives a container the user of its image and the group 0, whatever group its USER names.
+fn is_anothers(item: &Item, user: &str) -> bool {
+    let is_made = matches!(item.wanted, Wanted::File(_) | Wanted::Link(_));
+    let owner = item.owner.as_deref().filter(|_| is_made);
+    owner.is_some_and(|owner| uid(owner) != uid(user))
+}
+
+#[cfg(test)]
+mod tests {
+    use std::path::Path;
+
+    use super::*;
+    use crate::sync::batch::ContainerPath;
+
+    #[test]
+    fn what_only_root_could_give_its_owner_is_told_by_the_user_and_not_by_the_group() {
+        let item = |wanted, owner: Option<&str>| Item {
+            target: ContainerPath::below(0, Path::new("x")).unwrap(),
+            wanted,
+            owner: owner.map(str::to_owned),
+            rule: None,
+        };
+        let link = || Wanted::Link("y".into());
+        assert!(is_anothers(&item(link(), Some("0:0")), "1000:1000"));
+        assert!(!is_anothers(&item(link(), Some("1000:0")), "1000:1000"));
+        assert!(!is_anothers(&item(link(), None), "1000:1000"));
+        assert!(!is_anothers(&item(Wanted::Gone, Some("0:0")), "1000:1000"));
     }
 }

@@ -13,8 +13,14 @@ use crate::sync::watching::WatchLook;
 /// What stands at a path of the container.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(in crate::sync) enum Sum {
-    /// A file of this SHA-256, in hexadecimal digits.
-    Of(String),
+    Of {
+        /// The SHA-256, in hexadecimal digits.
+        sum: String,
+        /// The permission bits, 0o7777.
+        mode: u32,
+        /// `uid:gid`.
+        owner: String,
+    },
     NoFile,
     /// Whatever stands there, this mount of the pod has brought it.
     Mounted(String),
@@ -96,15 +102,24 @@ impl Stream {
         }
     }
 
-    /// The SHA-256 of files in the container, in their order.
+    /// Whether this shell may give files away.
+    pub(in crate::sync) fn is_root(&self) -> bool {
+        self.user.starts_with("0:")
+    }
+
+    /// The state of files in the container, in their order.
     ///
     /// # Errors
-    /// [`Trouble::NeedsRebuild`] if the image has no `sha256sum`.
+    /// [`Trouble::NeedsRebuild`] if the image has no `sha256sum` or no `stat`.
     pub(in crate::sync) async fn sums(&mut self, files: &[Expected]) -> Result<Vec<Sum>, Trouble> {
-        if !self.tools.sha256sum {
-            return Err(Trouble::NeedsRebuild(
-                "the image has no `sha256sum`, so nothing can be compared".to_owned(),
-            ));
+        let tools = [
+            ("sha256sum", self.tools.sha256sum),
+            ("stat", self.tools.stat),
+        ];
+        if let Some((missing, _)) = tools.into_iter().find(|(_, is_there)| !is_there) {
+            return Err(Trouble::NeedsRebuild(format!(
+                "the image has no `{missing}`, so nothing can be compared"
+            )));
         }
         self.number += 1;
         let asked = files
@@ -137,9 +152,26 @@ impl Stream {
                 return Ok(Sum::Mounted(mount.to_owned()));
             }
             if let Some(sum) = line.strip_prefix("sum") {
-                let sum = sum.split_whitespace().next();
-                return Ok(sum.map_or(Sum::NoFile, |sum| Sum::Of(sum.to_owned())));
+                return Ok(Sum::read(sum));
             }
+        }
+    }
+}
+
+impl Sum {
+    /// Reads permission bits, owner and hash. What is not all there is no file that can be read.
+    fn read(words: &str) -> Self {
+        let mut words = words.split_whitespace();
+        let mode = words
+            .next()
+            .and_then(|mode| u32::from_str_radix(mode, 8).ok());
+        match (mode, words.next(), words.next()) {
+            (Some(mode), Some(owner), Some(sum)) => Self::Of {
+                sum: sum.to_owned(),
+                mode,
+                owner: owner.to_owned(),
+            },
+            _ => Self::NoFile,
         }
     }
 }

@@ -14,6 +14,7 @@ pub(crate) const REDIS: u16 = 6379;
 
 /// The stack of a project's own compose.yaml; removed when dropped.
 pub(crate) struct Compose {
+    name: &'static str,
     file: PathBuf,
 }
 
@@ -29,7 +30,13 @@ impl Compose {
                 "port {port}, which the demo's Compose stack publishes, is held: {free:?}"
             );
         }
+        Self::beside(Self::NAME, project, services)
+    }
+
+    /// The same by another name, of a project whose ports are others than the demo's.
+    pub(crate) fn beside(name: &'static str, project: &Project, services: &[&str]) -> Self {
         let compose = Self {
+            name,
             file: project.path("compose.yaml"),
         };
         compose.run(&[&["up", "--detach", "--build", "--wait"], services].concat());
@@ -43,7 +50,7 @@ impl Compose {
     fn command(&self) -> Command {
         let mut command = Command::new("docker");
         command
-            .args(["compose", "--project-name", Self::NAME, "--file"])
+            .args(["compose", "--project-name", self.name, "--file"])
             .arg(&self.file);
         command
     }

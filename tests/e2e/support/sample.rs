@@ -4,12 +4,14 @@ use std::io::Write;
 use std::process::Command;
 use std::time::Duration;
 
+/// What a run leaves out for its time; `DEVK_E2E_ALL=1` does it.
+pub(crate) fn takes_all() -> bool {
+    std::env::var_os("DEVK_E2E_ALL").is_some()
+}
+
 /// How often to repeat what a run does once; `DEVK_E2E_ALL=1` repeats it `all` times.
 pub(crate) fn times(all: usize) -> usize {
-    match std::env::var_os("DEVK_E2E_ALL") {
-        Some(_) => all,
-        None => 1,
-    }
+    if takes_all() { all } else { 1 }
 }
 
 /// The 95th of a hundred, by rank.
@@ -22,7 +24,7 @@ pub(crate) fn p95(took: &[Duration]) -> Duration {
 /// Some of the cases with their numbers, evenly spread; `DEVK_E2E_ALL=1` (`scripts/test --all`) takes all.
 pub(crate) fn sample<T: Copy + std::fmt::Debug>(cases: &[T], count: usize) -> Vec<(usize, T)> {
     let numbered = cases.iter().copied().enumerate();
-    if std::env::var_os("DEVK_E2E_ALL").is_some() || count >= cases.len() {
+    if takes_all() || count >= cases.len() {
         return numbered.collect();
     }
     let first = seed() % cases.len();
