@@ -392,6 +392,23 @@ mod tests {
     }
 
     #[test]
+    fn what_was_used_while_the_question_stood_is_not_approved_again() {
+        let dir = tempfile::tempdir().unwrap();
+        let paths = paths(dir.path());
+        let asked = asked_for(&paths, "shop");
+        let shown = find(&paths, &asked.id).unwrap();
+        approve(&paths, &shown).unwrap();
+        // Another terminal shows it as it was.
+        assert_eq!(code(approve(&paths, &shown)), Code::ApprovalUnknown);
+        take(&paths, &subject("shop"), &asked.id).unwrap();
+        assert_eq!(code(approve(&paths, &shown)), Code::ApprovalUnknown);
+        assert_eq!(
+            code(take(&paths, &subject("shop"), &asked.id)),
+            Code::ApprovalUnknown
+        );
+    }
+
+    #[test]
     fn of_many_calls_at_the_same_time_one_gets_the_approval() {
         let dir = tempfile::tempdir().unwrap();
         let paths = paths(dir.path());

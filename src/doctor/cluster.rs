@@ -22,8 +22,8 @@ pub struct ClusterFacts {
     pub pin: PinFacts,
     /// Of the API server: `v1.36.3`. None if it was not asked.
     pub version: Option<String>,
-    /// The projects on it.
-    pub projects: Vec<ProjectNamespace>,
+    /// The projects on it; None if it does not list them.
+    pub projects: Option<Vec<ProjectNamespace>>,
     pub kubeconfig: PathBuf,
 }
 
@@ -79,7 +79,7 @@ async fn ask(access: &Access, cluster: &mut ClusterFacts) {
         namespace::projects(&access.client)
     );
     cluster.version = version.ok().map(|info| info.git_version);
-    cluster.projects = projects.unwrap_or_default();
+    cluster.projects = projects.ok();
 }
 
 pub(super) fn checks(cluster: &Looked<ClusterFacts>) -> Vec<Check> {

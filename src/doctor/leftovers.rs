@@ -131,6 +131,10 @@ fn namespaces(
     let Some(cluster) = cluster.filter(|cluster| cluster.version.is_some()) else {
         return Err(Missing::Skipped("no cluster of devk's answers".to_owned()));
     };
+    let Some(projects) = &cluster.projects else {
+        let why = "the cluster does not list its namespaces";
+        return Err(Missing::Skipped(why.to_owned()));
+    };
     let gone = |project: &ProjectNamespace| {
         let owner = project.owner.as_ref().filter(|owner| own.has_lost(owner))?;
         let now = alive.iter().find(|alive| alive.project == project.name);
@@ -140,7 +144,7 @@ fn namespaces(
             now: now.map(|now| now.root.clone()),
         })
     };
-    Ok(cluster.projects.iter().filter_map(gone).collect())
+    Ok(projects.iter().filter_map(gone).collect())
 }
 
 /// Two clones of a project build under one name: its images go with the last of them.
@@ -321,7 +325,7 @@ mod tests {
         ];
         let cluster = ClusterFacts {
             version: Some("v1".into()),
-            projects,
+            projects: Some(projects),
             ..ClusterFacts::default()
         };
         let lost = |now: Option<&str>| LostNamespace {

@@ -216,6 +216,25 @@ mod tests {
         assert_eq!(seen.len(), 1);
     }
 
+    #[tokio::test]
+    async fn a_program_that_always_writes_does_not_keep_a_burst_open() {
+        let (teller, mut changes) = channel();
+        let writing = async {
+            loop {
+                teller.rebuilds.send(rebuild("api")).unwrap();
+                sleep(QUIET_DELAY / 2).await;
+            }
+        };
+        let mut seen = BTreeSet::new();
+        let since = Instant::now();
+        tokio::select! {
+            () = writing => {}
+            () = changes.burst(&mut seen, Path::new("/nowhere")) => {}
+        }
+        assert_eq!(seen.len(), 1);
+        assert!(since.elapsed() < MAX_BURST + QUIET_DELAY);
+    }
+
     #[test]
     fn many_changes_are_told_in_one_line() {
         let change = |what: &str, why: &str| Change {

@@ -112,6 +112,11 @@ impl Journal {
         )
     }
 
+    /// The paths that were seen, those that are gone included.
+    pub fn all(&self) -> impl Iterator<Item = &Path> {
+        self.entries.keys().map(AsRef::as_ref)
+    }
+
     /// The paths that are there.
     pub fn present(&self) -> impl Iterator<Item = &Path> {
         self.entries

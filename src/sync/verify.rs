@@ -10,7 +10,6 @@ use serde::{Deserialize, Serialize};
 use super::batch::{Item, Wanted};
 use super::containers::{Container, Containers};
 use super::engine::{Shared, SyncEngine};
-use super::journal::Seen;
 use super::script::Expected;
 use super::status::Covered;
 use super::stream::{Stream, Sum, Trouble, uid};
@@ -108,9 +107,7 @@ impl Shared {
     fn here(&self) -> Here {
         let mut paths: BTreeSet<_> = self.proved().into_iter().collect();
         let state = self.state();
-        // What is gone is not to be there.
-        paths.retain(|path| state.journal.seen(path) != Some(Seen::Gone));
-        paths.extend(state.journal.present().map(Path::to_owned));
+        paths.extend(state.journal.all().map(Path::to_owned));
         let mut here = Here {
             mount_places: state.mount_places.clone(),
             ..Here::default()
@@ -127,22 +124,27 @@ impl Shared {
         here
     }
 
-    /// None for what is no file, or does not go into the container.
+    /// None for what is neither a file nor gone, or does not go into the container.
     fn expected(&self, path: &Path) -> std::io::Result<Option<Expected>> {
         let Some(Item {
             target,
-            wanted: Wanted::File(source),
+            wanted,
             owner,
             ..
         }) = self.item(path)?
         else {
             return Ok(None);
         };
+        let (sum, mode) = match wanted {
+            Wanted::File(source) => (Some(hex(source.digest()?)), source.mode),
+            Wanted::Gone => (None, 0),
+            Wanted::Link(_) | Wanted::Folder(_) => return Ok(None),
+        };
         Ok(Some(Expected {
             path: path.to_owned(),
             target,
-            sum: hex(source.digest()?),
-            mode: source.mode,
+            sum,
+            mode,
             owner,
         }))
     }
@@ -185,11 +187,15 @@ fn compared(container: &Container, here: &Here, sums: Vec<Sum>, with_group: bool
                 });
                 continue;
             }
-            Sum::Of { sum, mode, owner } if sum == expected.sum => {
+            Sum::NoFile if expected.sum.is_none() => continue,
+            Sum::NoFile => Some("it is not there".to_owned()),
+            Sum::Of { .. } if expected.sum.is_none() => {
+                Some("it is there, and was deleted here".to_owned())
+            }
+            Sum::Of { sum, mode, owner } if Some(&sum) == expected.sum.as_ref() => {
                 other_rights(expected, mode, &owner, with_group)
             }
             Sum::Of { .. } => Some("its content differs".to_owned()),
-            Sum::NoFile => Some("it is not there".to_owned()),
         };
         found.files += 1;
         let path = || Some(expected.path.clone());
@@ -235,6 +241,7 @@ mod tests {
     use super::super::containers::Mount;
     use super::super::engine::{Settings, Surroundings};
     use super::super::exec::ContainerRef;
+    use super::super::journal::Seen;
     use super::super::rules::{Rules, Usage};
     use super::super::watch::Baseline;
     use super::*;
@@ -297,7 +304,7 @@ mod tests {
         let file = |owner: Option<&str>| Expected {
             path: "run.sh".into(),
             target: ContainerPath::below(0, Path::new("run.sh")).unwrap(),
-            sum: "1".to_owned(),
+            sum: Some("1".to_owned()),
             mode: 0o755,
             owner: owner.map(str::to_owned),
         };
@@ -334,7 +341,7 @@ mod tests {
         let expected = |path: &str| Expected {
             path: path.into(),
             target: ContainerPath::below(0, Path::new(path)).unwrap(),
-            sum: "1".to_owned(),
+            sum: Some("1".to_owned()),
             mode: 0o644,
             owner: None,
         };
@@ -351,6 +358,33 @@ mod tests {
         assert_eq!((found.files, found.left_out.len()), (1, 1));
         assert_eq!(found.left_out[0].covered.volume, "claim `data`");
         assert!(!Comparison::default().is_equal());
+    }
+
+    #[test]
+    fn what_was_deleted_is_not_to_be_in_the_container() {
+        let place = ContainerRef {
+            namespace: "shop".to_owned(),
+            pod: "api-1".to_owned(),
+            container: "api".to_owned(),
+        };
+        let deleted = |path: &str| Expected {
+            path: path.into(),
+            target: ContainerPath::below(0, Path::new(path)).unwrap(),
+            sum: None,
+            mode: 0,
+            owner: None,
+        };
+        let here = Here {
+            expected: vec![deleted("gone"), deleted("still")],
+            ..Here::default()
+        };
+        let sums = vec![Sum::NoFile, found_file("1", 0o644, "0:0")];
+        let found = compared(&Container::of_test(place), &here, sums, true);
+        let [difference] = &found.differences[..] else {
+            panic!("{found:?}");
+        };
+        assert_eq!(difference.path.as_deref(), Some(Path::new("still")));
+        assert_eq!(difference.why, "it is there, and was deleted here");
     }
 
     #[tokio::test]
@@ -381,7 +415,10 @@ mod tests {
             ..Container::of_test(place)
         };
         let equal = &here.expected[0];
-        let sums = vec![found_file(&equal.sum, equal.mode, "0:0"), Sum::NoFile];
+        let sums = vec![
+            found_file(equal.sum.as_deref().unwrap(), equal.mode, "0:0"),
+            Sum::NoFile,
+        ];
         let comparison = compared(&container, &here, sums, true);
         assert_eq!((comparison.containers, comparison.files), (1, 2));
         let found: Vec<_> = comparison

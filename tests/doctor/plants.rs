@@ -318,7 +318,7 @@ pub(crate) const PLANTS: &[Plant] = &[
                 asleep: false,
                 owner: Some(owner),
             };
-            facts.cluster.as_mut().unwrap().projects.push(project);
+            facts.cluster.as_mut().unwrap().projects = Some(vec![project]);
             facts.leftovers.namespaces = Ok(vec![LostNamespace {
                 name: "demo-branch".into(),
                 root,

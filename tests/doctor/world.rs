@@ -225,6 +225,7 @@ fn cluster() -> ClusterFacts {
         state: "running",
         pin: PinFacts::Pinned("u1".into()),
         version: Some("v1.36.3".into()),
+        projects: Some(vec![]),
         ..ClusterFacts::default()
     }
 }

@@ -174,6 +174,24 @@ fn rebuilt_and_rolled_out(demo: &Demo) {
     assert_eq!(said.well().stdout, "1\n");
 }
 
+/// Every pod is Ready, and none of them is of the new chart.
+fn without_pods(demo: &Demo) {
+    let nameless = |account: &str| Save {
+        file: CHART,
+        from: "      containers:\n        - name: api\n",
+        to: format!(
+            "      serviceAccountName: {account}\n      containers:\n        - name: api\n"
+        ),
+    };
+    for words in [&[][..], &["api"]] {
+        let failed = demo.settle(nameless("nobody"), words).exits(1);
+        let failure = failure(&failed);
+        assert_eq!(failure["step"], "release.ready/demo", "{failure}");
+        assert!(failure.to_string().contains("nobody"), "{failure}");
+    }
+    demo.settle(nameless("default"), &[]).well();
+}
+
 /// A chart that does not render is no plan; a name that is none is told at once.
 fn refused_and_late(demo: &Demo) {
     let broken = Save {
@@ -190,6 +208,7 @@ fn refused_and_late(demo: &Demo) {
         to: "mended".to_owned(),
     };
     demo.settle(mended, &[]).well();
+    without_pods(demo);
     let unknown = demo.wait(&["apii"]).exits(2);
     assert_eq!(unknown.error()["code"], "service.unknown");
     demo.followed.project.devk(&["down"]).well();

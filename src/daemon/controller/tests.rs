@@ -369,3 +369,26 @@ async fn whoever_waits_for_changes_is_answered_when_those_told_before_are_throug
     running.begun().await.ends_well();
     assert_eq!(answered(live).await, None, "it is mended");
 }
+
+#[tokio::test]
+async fn a_refusal_is_tried_again_for_whoever_asks_after_it() {
+    let mut running = Running::up_from("/shop").await;
+    let ask = |running: &Running| {
+        let (answer, answered) = oneshot::channel();
+        running.queue.send(Queued::Live { answer }).unwrap();
+        answered
+    };
+    running.changes("api");
+    running.begun().await.ends(refused());
+    running.at_rest().await;
+    // Its cause stays.
+    let live = ask(&running);
+    running.begun().await.ends(refused());
+    assert!(answered(live).await.is_some());
+    running.at_rest().await;
+    assert!(running.begun.is_empty(), "once for each question");
+    // Its cause is gone, and nothing has told so.
+    let live = ask(&running);
+    running.begun().await.ends_well();
+    assert_eq!(answered(live).await, None);
+}

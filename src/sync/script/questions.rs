@@ -11,8 +11,8 @@ pub(in crate::sync) struct Expected {
     /// Relative to the build context.
     pub(in crate::sync) path: PathBuf,
     pub(in crate::sync) target: ContainerPath,
-    /// The SHA-256, in hexadecimal digits.
-    pub(in crate::sync) sum: String,
+    /// The SHA-256, in hexadecimal digits; None: no file is to be there.
+    pub(in crate::sync) sum: Option<String>,
     /// The permission bits, 0o7777.
     pub(in crate::sync) mode: u32,
     /// `uid:gid`; None if nothing says whose the file should be.
