@@ -1,6 +1,7 @@
 //! The formats of single texts: names, durations, generators, paths. Each is checked in one place and
 //! describes itself as a regular expression for the JSON Schema.
 
+mod mounts;
 mod numbers;
 mod words;
 
@@ -78,6 +79,12 @@ pub(super) enum ValueFormat {
     ModelFormat,
     /// How much an answer says.
     AskMode,
+    /// What a Dockerfile calls a secret.
+    SecretId,
+    /// The name of an environment variable.
+    Variable,
+    /// `default`, or `ID=SOCKET`.
+    SshAgent,
 }
 
 impl ValueFormat {
@@ -115,6 +122,7 @@ impl ValueFormat {
             Self::Below => below(text, place),
             Self::Inside => inside(text, place),
             Self::VersionRange | Self::Quantity | Self::Date => numbers::check(self, text, place),
+            Self::SecretId | Self::Variable | Self::SshAgent => mounts::check(self, text, place),
         }
     }
 
@@ -143,6 +151,9 @@ impl ValueFormat {
             Self::AskYes => "`reversible` or `disruptive`",
             Self::ModelFormat => "`openai`, `anthropic` or `ollama`",
             Self::AskMode => "`beginner`, `standard` or `expert`",
+            Self::SecretId => "id (letters, digits, `_`, `.`, `-`)",
+            Self::Variable => "name of an environment variable",
+            Self::SshAgent => "`default`, or `ID=SOCKET`",
         }
     }
 
@@ -172,6 +183,9 @@ impl ValueFormat {
             Self::Below => r"^[^/]".to_owned(),
             Self::Inside => r"^/".to_owned(),
             Self::Quantity => r"^[0-9.]+(e[0-9]+|[KMGTPE]i|[numkMGTPE])?$".to_owned(),
+            Self::SecretId => r"^[A-Za-z0-9_.-]+$".to_owned(),
+            Self::Variable => r"^[A-Za-z_][A-Za-z0-9_]*$".to_owned(),
+            Self::SshAgent => r"^(default|[A-Za-z0-9_.-]+=.+)$".to_owned(),
             Self::Date => r"^[0-9]{4}-[0-9]{2}-[0-9]{2}$".to_owned(),
             Self::Text
             | Self::VersionRange

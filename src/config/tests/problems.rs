@@ -624,3 +624,23 @@ fn a_context_belongs_to_an_existing_cluster_and_nothing_beside_it_does() {
           remove the key; `context` says which one it is
     ");
 }
+
+#[test]
+fn a_secret_has_one_source_and_what_is_no_variable_or_agent_is_not_shown_as_one() {
+    let found = beside_a_release(
+        "\
+images:
+  api:
+    context: ./api
+    secrets:
+      npmrc: {fil: ~/.npmrc}
+      both: {file: a, environment: B}
+      a,b: {file: a}
+      token: {environment: \"$TOKEN\"}
+      value: {environment: hunter2=}
+    ssh: [defualt, git, =a, default, default]
+    secret: {}
+",
+    );
+    insta::assert_snapshot!(found, @"");
+}
