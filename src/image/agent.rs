@@ -106,7 +106,7 @@ mod tests {
     async fn what_is_no_message_ends_the_conversation() {
         let (talked, answers, _) = conversation(&[0xff, 0xff, 0xff, 0xff, 11]).await;
         assert_eq!(talked.unwrap_err().kind(), io::ErrorKind::InvalidData);
-        assert_eq!(answers, []);
+        assert!(answers.is_empty());
         let (talked, ..) = conversation(&[0, 0, 0, 9, 11]).await;
         assert_eq!(talked.unwrap_err().kind(), io::ErrorKind::UnexpectedEof);
     }

@@ -149,7 +149,8 @@ impl Auth for Logins {
         &self,
         _: Request<GetTokenAuthorityRequest>,
     ) -> Answer<GetTokenAuthorityResponse> {
-        Err(not_offered())
+        // As the docker CLI says that the Engine itself is to ask for tokens.
+        Err(Status::unavailable("client side tokens disabled"))
     }
 
     async fn verify_token_authority(

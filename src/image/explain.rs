@@ -70,22 +70,19 @@ fn ungiven(image: &ImageConfig, said: &str) -> Option<String> {
     ))
 }
 
-/// The id in `secret npmrc: not found`, or in `secret npmrc not found`.
+/// The id in `secret npmrc not found: not found` (BuildKit 0.8), or in `secret npmrc: not found`.
 fn ungiven_secret(said: &str) -> Option<&str> {
-    let before = said
-        .rsplit_once("not found")?
-        .0
-        .trim_end_matches([' ', ':']);
-    let (rest, id) = before.rsplit_once(' ')?;
-    rest.ends_with("secret").then_some(id)
+    let (id, rest) = said.rsplit_once("secret ")?.1.split_once(' ')?;
+    rest.starts_with("not found")
+        .then(|| id.trim_end_matches(':'))
 }
 
-/// The id in `unset ssh forward key default`.
+/// The id in `unset ssh forward key git`, or in `no SSH key "git" forwarded from the client` where the build has no agent.
 fn ungiven_agent(said: &str) -> Option<&str> {
-    let id = said.split_once("unset ssh forward key ")?.1;
-    id.split([' ', ':', '\n'])
-        .next()
-        .filter(|id| !id.is_empty())
+    let unset = said.split_once("unset ssh forward key ");
+    let absent = said.split_once("no SSH key \"");
+    let id = unset.or(absent)?.1.split([' ', ':', '"', '\n']).next()?;
+    Some(if id.is_empty() { "default" } else { id })
 }
 
 /// `NPMRC` of `npmrc`.
@@ -148,7 +145,8 @@ mod tests {
     fn a_secret_or_an_agent_that_nobody_gives_is_explained_with_the_line_to_write() {
         let mut image = image(Path::new("/api"));
         let hint = |image: &ImageConfig, said: &str| ungiven(image, said).unwrap();
-        let said = "failed to solve: rpc error: code = Unknown desc = secret npm.rc: not found";
+        let said =
+            "failed to solve: rpc error: code = Unknown desc = secret npm.rc not found: not found";
         assert_eq!(
             hint(&image, said),
             "write in devk.yaml where the secret `npm.rc` is, in a file or in a variable: \
@@ -160,13 +158,15 @@ mod tests {
             origin: image.origin.clone(),
         });
         assert!(
-            hint(&image, "failed to solve: secret nmprc not found")
+            hint(&image, "failed to solve: secret nmprc: not found")
                 .starts_with("devk.yaml calls one `npmrc`"),
         );
         let said = "failed to solve: unset ssh forward key default";
         assert!(hint(&image, said).ends_with("images: {api: {ssh: [default]}}"));
         let said = "failed to solve: unset ssh forward key git: x";
         assert!(hint(&image, said).ends_with("images: {api: {ssh: [git=SOCKET]}}"));
+        let said = "no SSH key \"\" forwarded from the client";
+        assert!(hint(&image, said).ends_with("images: {api: {ssh: [default]}}"));
         for other in [
             "failed to solve: \"/a\": not found",
             "process \"secret\" failed",

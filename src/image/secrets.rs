@@ -251,6 +251,7 @@ mod tests {
         let home = tempfile::tempdir().unwrap();
         let large = vec![b'x'; 500 * 1024 + 1];
         std::fs::write(home.path().join("large"), large).unwrap();
+        std::fs::create_dir(home.path().join("folder")).unwrap();
         let file = |name: &str| BuildSecretSource::File(format!("~/{name}").into());
         let agent = |line, socket: Option<&str>| BuildAgent {
             id: format!("a{line}"),
@@ -261,7 +262,7 @@ mod tests {
         image.secrets = vec![
             secret(1, file("none")),
             secret(2, file("large")),
-            secret(3, file(".")),
+            secret(3, file("folder")),
             secret(4, BuildSecretSource::Variable("TOKEN".to_owned())),
         ];
         let dead = home.path().join("dead");
@@ -287,7 +288,7 @@ mod tests {
         let expected = [
             "1 image `api` needs the secret `s1`, and there is no file `HOME/none` | (umask 077; cat > HOME/none) && devk up    # type the secret, then Ctrl-D",
             "2 image `api` needs the secret `s2`, and `HOME/large` has more than 512000 bytes, the most that BuildKit takes | ls -l HOME/large",
-            "3 image `api` needs the secret `s3`, and `HOME/.` cannot be read: it is no regular file | ls -ld HOME/.",
+            "3 image `api` needs the secret `s3`, and `HOME/folder` cannot be read: it is no regular file | ls -ld HOME/folder",
             "4 image `api` needs the secret `s4`, and the environment variable TOKEN is not set | IFS= read -rs TOKEN && export TOKEN && devk up    # type the secret, then Enter",
             "5 image `api` needs the SSH agent `a5`, and SSH_AUTH_SOCK is not set | eval \"$(ssh-agent)\" && ssh-add && devk up",
             "6 image `api` needs the SSH agent `a6`, and `HOME/none` is not there: No such file or directory (os error 2) | ssh-agent -a HOME/none && SSH_AUTH_SOCK=HOME/none ssh-add && devk up",
