@@ -5,7 +5,7 @@ use std::process::Command;
 
 use sha2::{Digest, Sha256};
 
-use crate::support::machine::{CLUSTER, cluster, images_of, machine, run};
+use crate::support::machine::{cluster, images_of, machine, run};
 use crate::support::project::Project;
 use crate::support::run::Ran;
 use crate::support::wire::get;
