@@ -202,8 +202,8 @@ fn addresses_of_the_composes_stack_become_those_of_forwards_and_watch_becomes_sy
     let written = shape.flowing();
     for line in [
         "secrets: npmrc: {file: ./npmrc} npm-token: {environment: NPM_TOKEN} ssh: [default]",
-        "the secret `npmrc` as in Compose (docker-compose.yml:14)",
-        "Compose gives the build the SSH key ./keys/deploy (docker-compose.yml:15)",
+        "the secret `npmrc` as in Compose (docker-compose.yml:13)",
+        "Compose gives the build the SSH key ./keys/deploy (docker-compose.yml:14)",
     ] {
         assert!(written.contains(line), "{line}: {written}");
     }
