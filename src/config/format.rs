@@ -11,7 +11,7 @@ use std::time::Duration;
 use super::identity::{is_label, label};
 use super::yaml::Place;
 use super::{Generator, ManifestPattern, Provider};
-use crate::error::{Code, Error, Result};
+use crate::error::{Code, Result};
 
 /// The longest release name: Helm adds revision suffixes within a label's 63 characters.
 const MAX_RELEASE_NAME: usize = 53;
@@ -111,7 +111,7 @@ impl ValueFormat {
             }),
             Self::Generator => generator(text)
                 .map(drop)
-                .ok_or_else(|| unknown_generator(text, place)),
+                .ok_or_else(|| words::unknown_generator(text, place)),
             Self::ValuePath => value_path(text, place),
             Self::Chart => chart(text, place),
             Self::Manifests => ManifestPattern::new(text, place).files().map(drop),
@@ -287,15 +287,6 @@ fn name(text: &str, longest: usize, place: &Place) -> Result<()> {
     Err(place
         .error(Code::ConfigValue, format!("`{text}` is not a valid name"))
         .hint(hint))
-}
-
-fn unknown_generator(text: &str, place: &Place) -> Error {
-    let rule = format!(
-        "write `hexN` (N hexadecimal characters), `base64N` (N random bytes) or `uuid`, such as `hex64`; N is 1 to {MAX_SECRET_LENGTH}"
-    );
-    place
-        .error(Code::ConfigValue, format!("unknown generator `{text}`"))
-        .hint(rule)
 }
 
 fn value_path(text: &str, place: &Place) -> Result<()> {
