@@ -89,6 +89,7 @@ codes! {
     // images
     ImageContext => "image.context", Usage, "the build context or Dockerfile cannot be read";
     ImageBuild => "image.build", Failed, "an image did not build";
+    ImageSecret => "image.secret", Usage, "a secret or an SSH agent that an image's build needs is not there";
     ImageChanged => "image.changed", Failed, "the build context changed between hashing and sending";
     ImageLoad => "image.load", Failed, "an image did not reach a node, or arrived changed";
     ImageNowhere => "image.nowhere", Failed, "an image that pods are to run is not built by devk, and neither Docker, nor every node, nor a registry has it";

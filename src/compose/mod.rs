@@ -2,6 +2,7 @@
 //! publish, which databases their services name, and in which file and line.
 
 mod asked;
+mod build_access;
 mod canonical;
 mod cast;
 mod checks;
@@ -41,7 +42,7 @@ use std::path::PathBuf;
 
 use serde::Serialize;
 
-use crate::config::{ImageConfig, Origin};
+use crate::config::{BuildAgent, BuildSecret, ImageConfig, Origin};
 use crate::database::Named;
 use crate::docker::PublishedPort;
 use crate::error::Error;
@@ -123,6 +124,10 @@ pub struct ServiceBuild {
     pub additional_contexts: Vec<String>,
     /// Those with a value.
     pub args: BTreeMap<String, Variable>,
+    /// Those that a file or a variable holds, with absolute paths.
+    pub secrets: Vec<BuildSecret>,
+    /// Agents; the path may also be that of a key.
+    pub ssh: Vec<BuildAgent>,
 }
 
 impl ServiceBuild {

@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
+use super::build_access;
 use super::load::{FileSet, Reader};
 use super::options::{ComposeVariables, setup};
 use super::project::Model;
@@ -144,7 +145,7 @@ fn service(
         name: entry.key.clone(),
         active,
         image: text("image"),
-        build: build(entry),
+        build: build(entry, model),
         network_mode: text("network_mode"),
         ports: ports(entry, dir),
         databases: databases(entry, &environment),
@@ -154,7 +155,7 @@ fn service(
     })
 }
 
-fn build(entry: &YamlEntry) -> Option<ServiceBuild> {
+fn build(entry: &YamlEntry, model: &Model) -> Option<ServiceBuild> {
     let build = entry.value.get("build")?;
     let text = |key: &str| build.get(key).and_then(YamlNode::text);
     let context = Path::new(text("context")?);
@@ -171,6 +172,8 @@ fn build(entry: &YamlEntry) -> Option<ServiceBuild> {
         dockerfile,
         target: text("target").map(str::to_owned),
         args: arguments(build),
+        secrets: build_access::secrets(build, model),
+        ssh: build_access::agents(build),
         context,
     })
 }

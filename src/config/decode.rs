@@ -5,6 +5,7 @@
 
 mod check;
 mod release;
+mod secrets;
 mod tests_of_project;
 
 use std::collections::HashMap;
@@ -244,6 +245,8 @@ fn image(entry: &ConfigEntry, references: &References, problems: &mut Vec<Error>
             .filter(|sync| !sync.is_null())
             .map(sync)
             .unwrap_or_default(),
+        secrets: secrets::secrets(node),
+        ssh: secrets::agents(node, problems),
         origin: Origin::from(&entry.place),
     }
 }

@@ -1,6 +1,7 @@
 //! The formats of single texts: names, durations, generators, paths. Each is checked in one place and
 //! describes itself as a regular expression for the JSON Schema.
 
+mod mounts;
 mod numbers;
 mod words;
 
@@ -10,7 +11,7 @@ use std::time::Duration;
 use super::identity::{is_label, label};
 use super::yaml::Place;
 use super::{Generator, ManifestPattern, Provider};
-use crate::error::{Code, Error, Result};
+use crate::error::{Code, Result};
 
 /// The longest release name: Helm adds revision suffixes within a label's 63 characters.
 const MAX_RELEASE_NAME: usize = 53;
@@ -78,6 +79,12 @@ pub(super) enum ValueFormat {
     ModelFormat,
     /// How much an answer says.
     AskMode,
+    /// What a Dockerfile calls a secret.
+    SecretId,
+    /// The name of an environment variable.
+    Variable,
+    /// `default`, or `ID=SOCKET`.
+    SshAgent,
 }
 
 impl ValueFormat {
@@ -104,7 +111,7 @@ impl ValueFormat {
             }),
             Self::Generator => generator(text)
                 .map(drop)
-                .ok_or_else(|| unknown_generator(text, place)),
+                .ok_or_else(|| words::unknown_generator(text, place)),
             Self::ValuePath => value_path(text, place),
             Self::Chart => chart(text, place),
             Self::Manifests => ManifestPattern::new(text, place).files().map(drop),
@@ -115,6 +122,7 @@ impl ValueFormat {
             Self::Below => below(text, place),
             Self::Inside => inside(text, place),
             Self::VersionRange | Self::Quantity | Self::Date => numbers::check(self, text, place),
+            Self::SecretId | Self::Variable | Self::SshAgent => mounts::check(self, text, place),
         }
     }
 
@@ -143,6 +151,9 @@ impl ValueFormat {
             Self::AskYes => "`reversible` or `disruptive`",
             Self::ModelFormat => "`openai`, `anthropic` or `ollama`",
             Self::AskMode => "`beginner`, `standard` or `expert`",
+            Self::SecretId => "id (letters, digits, `_`, `.`, `-`)",
+            Self::Variable => "name of an environment variable",
+            Self::SshAgent => "`default`, or `ID=SOCKET`",
         }
     }
 
@@ -172,6 +183,9 @@ impl ValueFormat {
             Self::Below => r"^[^/]".to_owned(),
             Self::Inside => r"^/".to_owned(),
             Self::Quantity => r"^[0-9.]+(e[0-9]+|[KMGTPE]i|[numkMGTPE])?$".to_owned(),
+            Self::SecretId => r"^[A-Za-z0-9_.-]+$".to_owned(),
+            Self::Variable => r"^[A-Za-z_][A-Za-z0-9_]*$".to_owned(),
+            Self::SshAgent => r"^(default|[A-Za-z0-9_.-]+=.+)$".to_owned(),
             Self::Date => r"^[0-9]{4}-[0-9]{2}-[0-9]{2}$".to_owned(),
             Self::Text
             | Self::VersionRange
@@ -273,15 +287,6 @@ fn name(text: &str, longest: usize, place: &Place) -> Result<()> {
     Err(place
         .error(Code::ConfigValue, format!("`{text}` is not a valid name"))
         .hint(hint))
-}
-
-fn unknown_generator(text: &str, place: &Place) -> Error {
-    let rule = format!(
-        "write `hexN` (N hexadecimal characters), `base64N` (N random bytes) or `uuid`, such as `hex64`; N is 1 to {MAX_SECRET_LENGTH}"
-    );
-    place
-        .error(Code::ConfigValue, format!("unknown generator `{text}`"))
-        .hint(rule)
 }
 
 fn value_path(text: &str, place: &Place) -> Result<()> {

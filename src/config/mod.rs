@@ -203,6 +203,35 @@ pub struct ImageConfig {
     pub replaces: Vec<String>,
     /// What is synced into running containers.
     pub sync: Sync,
+    pub secrets: Vec<BuildSecret>,
+    pub ssh: Vec<BuildAgent>,
+    pub origin: Origin,
+}
+
+/// A secret of a build, by the id under which the Dockerfile mounts it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct BuildSecret {
+    pub id: String,
+    pub source: BuildSecretSource,
+    pub origin: Origin,
+}
+
+/// Where the secret is. The secret itself is read when the image is built, and kept nowhere.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum BuildSecretSource {
+    /// An absolute path, or one that begins with `~/`.
+    File(PathBuf),
+    /// An environment variable of whoever asks for the build.
+    Variable(String),
+}
+
+/// An SSH agent that a build may use.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct BuildAgent {
+    /// `default` where the Dockerfile names none.
+    pub id: String,
+    /// As [`BuildSecretSource::File`]; None: the socket that SSH_AUTH_SOCK names.
+    pub socket: Option<PathBuf>,
     pub origin: Origin,
 }
 

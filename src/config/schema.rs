@@ -5,6 +5,7 @@ mod allow;
 mod ask;
 mod bridge;
 mod check;
+mod secrets;
 mod tests_of_project;
 
 use self::allow::ALLOW;
@@ -12,6 +13,7 @@ use self::ask::ASK;
 pub(super) use self::ask::USER;
 use self::bridge::BRIDGE;
 pub(super) use self::check::CHECK;
+use self::secrets::SECRET;
 use self::tests_of_project::TEST;
 use super::format::ValueFormat;
 use super::shape::key;
@@ -182,6 +184,20 @@ const IMAGE: &[Key] = &[
         Shape::Table(ValueFormat::Text, &Shape::Scalar),
         "{PUBLIC_API: \"${forward.api.url}\"}",
         "Build arguments. `${forward.NAME.url}` is known before the build.",
+    ),
+    key(
+        "secrets",
+        Optional("no secrets"),
+        Shape::Table(ValueFormat::SecretId, &Shape::Object(SECRET)),
+        "{npmrc: {file: ~/.npmrc}}",
+        "Secrets of the build by their id, for `RUN --mount=type=secret,id=npmrc`, see docs/charts.md. They are read when the image is built and are part of neither the image nor its identity: a changed secret builds nothing anew.",
+    ),
+    key(
+        "ssh",
+        Optional("no SSH agent"),
+        Shape::List(&Shape::Text(ValueFormat::SshAgent)),
+        "[default]",
+        "SSH agents for `RUN --mount=type=ssh`: `default` is the one of SSH_AUTH_SOCK, `ID=SOCKET` another. A build may list the agent's keys and sign with them, and nothing else.",
     ),
     key(
         "additional_contexts",

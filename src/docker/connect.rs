@@ -25,7 +25,7 @@ pub struct Engine {
     pub docker: Docker,
     /// In the form of DOCKER_HOST, such as `unix:///var/run/docker.sock`.
     pub host: String,
-    tls: Option<PathBuf>,
+    pub(super) tls: Option<PathBuf>,
     /// The ID that the Engine reports, once it was asked.
     pub(super) id: Arc<OnceCell<String>>,
     /// How the Engine was found, and the environment for programs that talk to it.

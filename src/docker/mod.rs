@@ -8,6 +8,7 @@ mod exec;
 pub(crate) mod fake;
 mod identity;
 mod published;
+mod upgrade;
 
 pub use connect::{Engine, connect};
 pub use credentials::{Credentials, credentials};

@@ -2,34 +2,31 @@
 //! Engine cancels when the connection closes.
 
 use std::collections::{BTreeMap, HashMap};
-use std::io;
 use std::pin::pin;
+use std::sync::Arc;
 use std::time::Duration;
 
 use bollard::Docker;
 use bollard::models::{BuildInfo, BuildInfoAux, ImageInspect};
-use bollard::query_parameters::{BuildImageOptions, BuildImageOptionsBuilder, BuilderVersion};
-use bytes::Bytes;
+use bollard::query_parameters::{BuildImageOptions, BuildImageOptionsBuilder};
 use futures::{Stream, StreamExt};
-use tokio::sync::mpsc;
 
 use super::context::{dockerfile_in_tar, read_dockerfile};
 use super::explain::explain;
+use super::messages::BuildCall;
+use super::secrets::BuildAccess;
 use super::trace::BuildTrace;
 use super::upload::{UploadState, upload};
 use super::{ImageRef, PROJECT_LABEL, USER_LABEL, own_user};
 use crate::config::ImageConfig;
 use crate::docker::{Credentials, Engine, credentials, is_not_found, request_failed};
-use crate::error::{Code, Error, Result};
-use crate::hex;
+use crate::environment::Environment;
+use crate::error::{Code, Error, Result, internal};
 use crate::log_lines::last_lines;
 use crate::ui::event::Step;
 
 /// Progress is shown at most this often.
 const PROGRESS_INTERVAL: Duration = Duration::from_millis(200);
-
-/// Messages that may wait to be looked at.
-const MAX_QUEUED_MESSAGES: usize = 64;
 
 /// Evidence keeps this many of the last lines of a builder that is not BuildKit.
 const MAX_EVIDENCE_LINES: usize = 30;
@@ -51,6 +48,7 @@ pub async fn build(
     target: &ImageRef,
     step: &Step,
 ) -> Result<String> {
+    let access = access(image, &engine.environment).await?;
     let request = BuildRequest {
         engine,
         project_id,
@@ -58,6 +56,7 @@ pub async fn build(
         args,
         target,
         step,
+        access,
         credentials: logins(engine, image, args, step).await,
     };
     let built = match request.send().await {
@@ -106,6 +105,7 @@ struct BuildRequest<'a> {
     args: &'a BTreeMap<String, String>,
     target: &'a ImageRef,
     step: &'a Step,
+    access: Arc<BuildAccess>,
     credentials: Credentials,
 }
 
@@ -113,18 +113,35 @@ impl BuildRequest<'_> {
     async fn send(&self) -> Result<(), BuildFailure> {
         let (image, args) = (self.image, self.args);
         let (body, state) = upload(image, args, &self.target.tag).split();
-        let options = options(self.project_id, image, args, self.target)?;
-        let docker = self.engine.docker.clone();
-        let messages = messages(docker, options, self.credentials.clone(), body)?;
+        let call = BuildCall {
+            engine: self.engine.clone(),
+            options: options(self.project_id, image, args, self.target),
+            credentials: self.credentials.clone(),
+            access: Arc::clone(&self.access),
+        };
+        let messages = call.messages(body)?;
         let mut run = Run {
             image,
             state,
             step: self.step,
+            access: &self.access,
             trace: BuildTrace::default(),
             classic: String::new(),
             unshown: None,
         };
         run.follow(messages).await
+    }
+}
+
+/// What the build may use beside its context, as it is now.
+async fn access(image: &ImageConfig, environment: &Environment) -> Result<Arc<BuildAccess>> {
+    let (image, environment) = (image.clone(), environment.clone());
+    let read = tokio::task::spawn_blocking(move || BuildAccess::read(&image, &environment));
+    let (access, problems) = read.await.map_err(|panic| internal(&panic))?;
+    match problems.into_iter().next() {
+        // The others were told with it before the build, unless it went just now.
+        Some(problem) => Err(problem),
+        None => Ok(Arc::new(access)),
     }
 }
 
@@ -173,7 +190,7 @@ fn options(
     image: &ImageConfig,
     args: &BTreeMap<String, String>,
     target: &ImageRef,
-) -> Result<BuildImageOptions> {
+) -> BuildImageOptions {
     let user = own_user();
     let labels = [
         (PROJECT_LABEL, project_id),
@@ -187,63 +204,16 @@ fn options(
         .t(&target.reference())
         .buildargs(&args)
         .labels(&labels)
-        .rm(true)
-        .version(BuilderVersion::BuilderBuildKit)
-        .session(&session_id()?);
+        .rm(true);
     let options = match &image.target {
         Some(stage) => options.target(stage),
         None => options,
     };
-    Ok(match &image.platform {
+    match &image.platform {
         Some(platform) => options.platform(platform),
         None => options,
     }
-    .build())
-}
-
-/// The Engine's messages, until the build ends or the stream is dropped.
-///
-/// bollard leaves its side of the build's session, a task and a connection, running for ever. On a
-/// runtime of its own it ends with that.
-fn messages(
-    docker: Docker,
-    options: BuildImageOptions,
-    credentials: Credentials,
-    body: impl Stream<Item = io::Result<Bytes>> + Send + 'static,
-) -> Result<impl Stream<Item = Result<BuildInfo, bollard::errors::Error>>> {
-    let runtime = tokio::runtime::Builder::new_current_thread()
-        .enable_all()
-        .build();
-    let runtime =
-        runtime.map_err(|e| Error::new(Code::ImageBuild, format!("cannot start a build: {e}")))?;
-    let (to, mut from) = mpsc::channel(MAX_QUEUED_MESSAGES);
-    tokio::task::spawn_blocking(move || {
-        let forward = async {
-            let body = bollard::body_try_stream(body);
-            let mut messages = pin!(docker.build_image(options, Some(credentials), Some(body)));
-            while let Some(message) = messages.next().await {
-                if to.send(message).await.is_err() {
-                    break;
-                }
-            }
-        };
-        runtime.block_on(async {
-            tokio::select! { () = forward => {}, () = to.closed() => {} }
-        });
-    });
-    Ok(futures::stream::poll_fn(move |context| {
-        from.poll_recv(context)
-    }))
-}
-
-/// BuildKit tells builds apart by this ID.
-fn session_id() -> Result<String> {
-    hex::random::<16>().map_err(|e| {
-        Error::new(
-            Code::ImageBuild,
-            format!("the system gives no random bytes: {e}"),
-        )
-    })
+    .build()
 }
 
 /// One build under way.
@@ -251,6 +221,7 @@ struct Run<'a> {
     image: &'a ImageConfig,
     state: UploadState,
     step: &'a Step,
+    access: &'a BuildAccess,
     trace: BuildTrace,
     /// The output of a builder that is not BuildKit (Podman's).
     classic: String,
@@ -321,16 +292,12 @@ impl Run<'_> {
                 return BuildFailure::Cut(request_failed(&what, cause));
             }
         };
-        let error = explain(
-            &self.image.name,
-            &self.image.dockerfile,
-            &dockerfile,
-            &self.trace,
-            &said,
-        );
-        error
-            .evidence(last_lines(&self.classic, MAX_EVIDENCE_LINES))
-            .into()
+        let error = explain(self.image, &dockerfile, &self.trace, &said);
+        let mut error = error.evidence(last_lines(&self.classic, MAX_EVIDENCE_LINES));
+        for shown in &mut error.evidence {
+            *shown = self.access.hide(shown);
+        }
+        error.into()
     }
 }
 
@@ -340,6 +307,8 @@ fn megabytes(bytes: u64) -> String {
 
 #[cfg(test)]
 mod tests {
+    use std::io;
+
     use bollard::errors::Error as DockerError;
     use futures::stream;
 
@@ -361,6 +330,8 @@ mod tests {
             platform: None,
             args: BTreeMap::new(),
             replaces: vec![],
+            secrets: vec![],
+            ssh: vec![],
             sync: Sync::Auto,
             origin: Origin {
                 file: "devk.yaml".into(),
@@ -376,6 +347,7 @@ mod tests {
                 image: &image,
                 state,
                 step: &step,
+                access: &BuildAccess::default(),
                 trace: BuildTrace::default(),
                 classic: String::new(),
                 unshown: None,

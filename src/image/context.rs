@@ -252,6 +252,8 @@ pub(crate) mod tests {
             platform: None,
             args: BTreeMap::new(),
             replaces: Vec::new(),
+            secrets: vec![],
+            ssh: vec![],
             sync: crate::config::Sync::Auto,
             origin: crate::config::Origin {
                 file: "devk.yaml".into(),

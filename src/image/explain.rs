@@ -1,14 +1,12 @@
 //! Explains a build that failed: the instruction, its place in the Dockerfile, and what to do.
 
-use std::path::Path;
-
 use super::trace::{BuildTrace, line_of};
-use crate::error::{Code, Error};
+use crate::config::ImageConfig;
+use crate::error::{Code, Error, suggest};
 
 /// The error for a build that BuildKit ended, `said` being its own words.
 pub(super) fn explain(
-    image: &str,
-    file: &Path,
+    image: &ImageConfig,
     dockerfile: &str,
     trace: &BuildTrace,
     said: &str,
@@ -26,14 +24,14 @@ pub(super) fn explain(
         None => (short.to_owned(), parse_error_line(said)),
     };
     let printed = trace.last_lines().join("\n");
-    let hint = hint(said, &printed);
+    let hint = ungiven(image, said).unwrap_or_else(|| hint(said, &printed).to_owned());
     Error::new(
         Code::ImageBuild,
-        format!("image `{image}` did not build: {message}"),
+        format!("image `{}` did not build: {message}", image.name),
     )
     .evidence(printed)
     .evidence(short)
-    .at(file, line)
+    .at(&image.dockerfile, line)
     .hint(hint)
 }
 
@@ -45,6 +43,51 @@ fn parse_error_line(said: &str) -> Option<u32> {
         .next()?
         .parse()
         .ok()
+}
+
+/// What to write where the Dockerfile requires a secret or an agent that devk.yaml does not give.
+fn ungiven(image: &ImageConfig, said: &str) -> Option<String> {
+    let name = &image.name;
+    if let Some(id) = ungiven_secret(said) {
+        let given: Vec<_> = image.secrets.iter().map(|secret| &*secret.id).collect();
+        let near = suggest(id, given).map(|near| {
+            format!("devk.yaml calls one `{near}`; if it is not the one that is meant, ")
+        });
+        return Some(format!(
+            "{}write in devk.yaml where the secret `{id}` is, in a file or in a variable: \
+             images: {{{name}: {{secrets: {{{id}: {{file: ~/.{id}}}}}}}}} or images: {{{name}: {{secrets: {{{id}: {{environment: {}}}}}}}}}",
+            near.unwrap_or_default(),
+            variable(id),
+        ));
+    }
+    let id = ungiven_agent(said)?;
+    let agent = match id {
+        "default" => id.to_owned(),
+        id => format!("{id}=SOCKET"),
+    };
+    Some(format!(
+        "write in devk.yaml which SSH agent the build may use: images: {{{name}: {{ssh: [{agent}]}}}}"
+    ))
+}
+
+/// The id in `secret npmrc not found: not found` (BuildKit 0.8), or in `secret npmrc: not found`.
+fn ungiven_secret(said: &str) -> Option<&str> {
+    let (id, rest) = said.rsplit_once("secret ")?.1.split_once(' ')?;
+    rest.starts_with("not found")
+        .then(|| id.trim_end_matches(':'))
+}
+
+/// The id in `unset ssh forward key git`, or in `no SSH key "git" forwarded from the client` where the build has no agent.
+fn ungiven_agent(said: &str) -> Option<&str> {
+    let unset = said.split_once("unset ssh forward key ");
+    let absent = said.split_once("no SSH key \"");
+    let id = unset.or(absent)?.1.split([' ', ':', '"', '\n']).next()?;
+    Some(if id.is_empty() { "default" } else { id })
+}
+
+/// `NPMRC` of `npmrc`.
+fn variable(id: &str) -> String {
+    id.to_uppercase().replace(['-', '.'], "_")
 }
 
 /// What programs print that ask for a name or an address in vain: of busybox, curl, pip and npm, apt, Go.
@@ -93,7 +136,44 @@ fn hint(said: &str, printed: &str) -> &'static str {
 
 #[cfg(test)]
 mod tests {
+    use std::path::Path;
+
     use super::*;
+    use crate::image::context::tests::image;
+
+    #[test]
+    fn a_secret_or_an_agent_that_nobody_gives_is_explained_with_the_line_to_write() {
+        let mut image = image(Path::new("/api"));
+        let hint = |image: &ImageConfig, said: &str| ungiven(image, said).unwrap();
+        let said =
+            "failed to solve: rpc error: code = Unknown desc = secret npm.rc not found: not found";
+        assert_eq!(
+            hint(&image, said),
+            "write in devk.yaml where the secret `npm.rc` is, in a file or in a variable: \
+             images: {api: {secrets: {npm.rc: {file: ~/.npm.rc}}}} or images: {api: {secrets: {npm.rc: {environment: NPM_RC}}}}"
+        );
+        image.secrets.push(crate::config::BuildSecret {
+            id: "npmrc".to_owned(),
+            source: crate::config::BuildSecretSource::Variable("N".to_owned()),
+            origin: image.origin.clone(),
+        });
+        assert!(
+            hint(&image, "failed to solve: secret nmprc: not found")
+                .starts_with("devk.yaml calls one `npmrc`"),
+        );
+        let said = "failed to solve: unset ssh forward key default";
+        assert!(hint(&image, said).ends_with("images: {api: {ssh: [default]}}"));
+        let said = "failed to solve: unset ssh forward key git: x";
+        assert!(hint(&image, said).ends_with("images: {api: {ssh: [git=SOCKET]}}"));
+        let said = "no SSH key \"\" forwarded from the client";
+        assert!(hint(&image, said).ends_with("images: {api: {ssh: [default]}}"));
+        for other in [
+            "failed to solve: \"/a\": not found",
+            "process \"secret\" failed",
+        ] {
+            assert_eq!(ungiven(&image, other), None, "{other}");
+        }
+    }
 
     #[test]
     fn an_image_that_its_registry_refuses_wants_a_login() {

@@ -1,6 +1,8 @@
 //! Images: content hash → reference, build through the Docker API, load into every node.
 
+mod agent;
 mod build;
+mod build_session;
 pub mod context;
 pub mod dockerignore;
 mod explain;
@@ -9,10 +11,12 @@ mod hash;
 mod instructions;
 mod load;
 mod look;
+mod messages;
 mod reference;
 mod registry;
 mod remove;
 mod same;
+mod secrets;
 mod trace;
 mod upload;
 
@@ -28,6 +32,7 @@ pub use remove::{
     built, project_images, remove_from_node, remove_project_images, remove_tags, staying,
 };
 pub use same::SameImages;
+pub use secrets::missing_secrets;
 
 /// The registry part of every reference: it does not exist, so nothing can be pulled by mistake.
 const REGISTRY: &str = "devk.local";

@@ -60,12 +60,27 @@ pub struct DraftImage {
     /// All references that it is for.
     pub references: Vec<String>,
     pub sync: Vec<DraftSync>,
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub secrets: Vec<DraftSecretMount>,
+    /// SSH agents, as devk.yaml lists them.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub ssh: Vec<String>,
     pub confidence: Confidence,
     pub evidence: Vec<String>,
     /// Commented lines below the image.
     pub alternatives: Vec<String>,
     /// Why the image is commented out.
     pub off: Option<String>,
+}
+
+/// A secret that Compose gives to a build.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct DraftSecretMount {
+    pub id: String,
+    /// `file` or `environment`.
+    pub key: &'static str,
+    /// The path or the variable's name.
+    pub value: String,
 }
 
 /// A sync rule that Compose has.

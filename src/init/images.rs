@@ -2,6 +2,7 @@
 
 use std::collections::BTreeSet;
 
+use super::build_access;
 use super::builds::{DevelopmentStage, FoundBuild};
 use super::clue::{plain, shown};
 use super::draft::{Confidence, DraftImage, DraftSync, InitDraft};
@@ -41,6 +42,7 @@ pub(super) fn choose(
             give(&mut image, pair, references);
             stage(build, pair, references, &mut image);
             watched(tree, build, stack, &mut image);
+            build_access::given(tree, build, stack, &mut image);
             image
         })
         .collect();
@@ -129,6 +131,8 @@ fn image(
         replaces: vec![],
         references: vec![],
         sync: vec![],
+        secrets: vec![],
+        ssh: vec![],
         confidence: build.confidence,
         evidence: build.evidence.clone(),
         alternatives: build.alternatives.clone(),

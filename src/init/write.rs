@@ -142,6 +142,17 @@ fn keys(image: &DraftImage) -> Vec<String> {
     if !image.replaces.is_empty() {
         keys.push(format!("replaces: {}", list(&image.replaces)));
     }
+    if !image.secrets.is_empty() {
+        keys.push("secrets:".to_owned());
+        let secrets = image.secrets.iter();
+        keys.extend(secrets.map(|secret| {
+            let (id, value) = (scalar(&secret.id), scalar(&secret.value));
+            format!("  {id}: {{{}: {value}}}", secret.key)
+        }));
+    }
+    if !image.ssh.is_empty() {
+        keys.push(format!("ssh: {}", list(&image.ssh)));
+    }
     if !image.sync.is_empty() {
         keys.push("sync:".to_owned());
         for rule in &image.sync {

@@ -91,6 +91,8 @@ mod tests {
             target: None,
             additional_contexts: vec!["shared".to_owned()],
             args: Default::default(),
+            secrets: vec![],
+            ssh: vec![],
         };
         let service = Service {
             build: Some(build),

@@ -10,7 +10,7 @@ use crate::config::{ImageConfig, Project, Sync, SyncRule, build_waves, is_base};
 use crate::docker::Engine;
 use crate::error::{Code, Error, Errors, Problems};
 use crate::image::{self, ContextManifest, ImageRef, SameImages};
-use crate::plan::ImageFact;
+use crate::plan::{ImageFact, is_built};
 use crate::ports::Forward;
 use crate::sync::dockerfile::Dockerfile;
 use crate::sync::rules::Scope;
@@ -141,6 +141,8 @@ impl BuiltImage {
             sync: moved(&image.sync),
             origin: config.origin.clone(),
             args: BTreeMap::new(),
+            secrets: vec![],
+            ssh: vec![],
             ..image.clone()
         };
         self.args == *args && moved(&self.config) == moved(config)
@@ -251,6 +253,21 @@ pub(super) async fn image_facts(
         .partition(|fact| fact.built_as.is_some() || fact.in_docker);
     let pulled = others.into_iter().filter(|fact| !fact.on_nodes);
     Ok((here, pulled.map(|fact| fact.reference).collect()))
+}
+
+/// What is missing of the secrets and agents of the images that the plan builds: an image that is there needs none.
+pub(super) fn missing_secrets(
+    engine: &Engine,
+    built: &[BuiltImage],
+    facts: &[ImageFact],
+) -> Vec<Error> {
+    let is_planned = |image: &&BuiltImage| {
+        let name = Some(&image.target.name);
+        let mut own = facts.iter().filter(|fact| fact.built_as.as_ref() == name);
+        own.any(|fact| is_built(fact, facts))
+    };
+    let planned = built.iter().filter(is_planned).map(|image| &image.config);
+    image::missing_secrets(planned, &engine.environment)
 }
 
 /// By reference of the images that Docker lacks and devk builds: the images that their Dockerfiles begin with and that

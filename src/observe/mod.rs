@@ -42,7 +42,7 @@ use crate::release::manifest::Rendered;
 use capabilities::{ClusterAnswer, ClusterCapabilities};
 use charts::{Charts, stand_in_forwards};
 use cluster::{Nodes, cluster};
-use images::{Known, image_facts, out_of_reach};
+use images::{Known, image_facts, missing_secrets, out_of_reach};
 use releases::{missing_kinds, orphaned_releases, owned_by_others, release_facts};
 
 /// The facts of the plan, and what its execution needs besides.
@@ -210,6 +210,7 @@ impl FirstLook<'_> {
         } else {
             out_of_reach(charts, &images)?
         };
+        Errors::unless_empty(missing_secrets(engine, &images, &image_facts), ())?;
         let facts = Facts {
             cluster_name: project.cluster.name.clone(),
             cluster: self.cluster,

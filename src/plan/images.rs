@@ -41,8 +41,8 @@ fn build(image: &ImageFact, all: &[ImageFact]) -> Option<PlannedStep> {
     })
 }
 
-/// A base image that no chart uses is built only for another image.
-fn is_built(image: &ImageFact, all: &[ImageFact]) -> bool {
+/// Whether a plan builds the image. A base image that no chart uses is built only for another image.
+pub fn is_built(image: &ImageFact, all: &[ImageFact]) -> bool {
     let is_wanted = || !image.on_nodes && !image.is_base;
     let is_needed = |name: &str| {
         let mut derived = all.iter().filter(|other| other.bases.contains(name));

@@ -10,6 +10,7 @@ use serde::Serialize;
 pub use facts::{
     BridgeFact, ClusterFact, Facts, ForwardFact, ImageFact, LeftOut, ReleaseFact, Skipped,
 };
+pub use images::is_built;
 pub use sources::{ImageSource, PlannedImage};
 pub use steps::STEPS;
 

@@ -57,6 +57,8 @@ impl Case {
                 platform: None,
                 args: BTreeMap::new(),
                 replaces: Vec::new(),
+                secrets: vec![],
+                ssh: vec![],
                 sync: Sync::Auto,
                 origin: Origin {
                     file: "devk.yaml".into(),

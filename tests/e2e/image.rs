@@ -117,6 +117,8 @@ impl Project {
             platform: None,
             args: BTreeMap::new(),
             replaces: Vec::new(),
+            secrets: vec![],
+            ssh: vec![],
             sync: devk::config::Sync::Auto,
             origin: Origin {
                 file: self.dir.path().join("devk.yaml"),

@@ -11,6 +11,7 @@ mod ask;
 mod beside_compose;
 mod bridge;
 mod bridge_agreement;
+mod build_secrets;
 mod builds;
 mod change;
 mod ci;

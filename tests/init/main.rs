@@ -201,6 +201,14 @@ fn addresses_of_the_composes_stack_become_those_of_forwards_and_watch_becomes_sy
         frontend.args["NEXT_PUBLIC_API_URL"],
         "${forward.backend.url}/api"
     );
+    let written = shape.flowing();
+    for line in [
+        "secrets: npmrc: {file: ./npmrc} npm-token: {environment: NPM_TOKEN} ssh: [default]",
+        "the secret `npmrc` as in Compose (docker-compose.yml:13)",
+        "Compose gives the build the SSH key ./keys/deploy (docker-compose.yml:14)",
+    ] {
+        assert!(written.contains(line), "{line}: {written}");
+    }
     assert_eq!(
         project.releases[0].set["backend.corsOrigin"],
         "${forward.frontend.url}"

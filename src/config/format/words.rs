@@ -2,7 +2,7 @@
 
 use super::super::did_you_mean;
 use super::super::yaml::Place;
-use super::{PROVIDERS, ValueFormat};
+use super::{MAX_SECRET_LENGTH, PROVIDERS, ValueFormat};
 use crate::error::{Code, Error, Result};
 use crate::model::WireFormat;
 
@@ -44,4 +44,14 @@ pub(super) fn unknown_provider(text: &str, place: &Place) -> Error {
             format!("unknown cluster provider `{text}`"),
         )
         .hint(did_you_mean(text, names, "providers"))
+}
+
+/// The error of a generator that is none.
+pub(super) fn unknown_generator(text: &str, place: &Place) -> Error {
+    let rule = format!(
+        "write `hexN` (N hexadecimal characters), `base64N` (N random bytes) or `uuid`, such as `hex64`; N is 1 to {MAX_SECRET_LENGTH}"
+    );
+    place
+        .error(Code::ConfigValue, format!("unknown generator `{text}`"))
+        .hint(rule)
 }

@@ -624,3 +624,46 @@ fn a_context_belongs_to_an_existing_cluster_and_nothing_beside_it_does() {
           remove the key; `context` says which one it is
     ");
 }
+
+#[test]
+fn a_secret_has_one_source_and_what_is_no_variable_or_agent_is_not_shown_as_one() {
+    let found = beside_a_release(
+        "\
+images:
+  api:
+    context: ./api
+    secrets:
+      npmrc: {fil: ~/.npmrc}
+      both: {file: a, environment: B}
+      a,b: {file: a}
+      token: {environment: \"$TOKEN\"}
+      value: {environment: hunter2=}
+    ssh: [defualt, git, =a, default, default]
+    secret: {}
+",
+    );
+    insta::assert_snapshot!(found, @r"
+        devk.yaml:5: unknown key `fil` in `images.api.secrets.npmrc` [config.unknown-key]
+          did you mean `file`?
+        devk.yaml:5: `images.api.secrets.npmrc` has none of `file`, `environment` [config.missing-key]
+          add `file: ~/.npmrc` or `environment: NPM_TOKEN`
+        devk.yaml:6: `images.api.secrets.both` has `file` and `environment`, and can have one of them [config.value]
+          keep one of them, or write two entries with names of their own
+        devk.yaml:7: `a,b` is not an id that a Dockerfile can mount [config.value]
+          use letters, digits, `_`, `.` and `-`, such as `npmrc`
+        devk.yaml:8: `environment` of a secret is not the name of an environment variable [config.value]
+          write `environment: TOKEN`
+        devk.yaml:9: `environment` of a secret is not the name of an environment variable [config.value]
+          name the variable and not its value: `environment: NPM_TOKEN`
+        devk.yaml:10: `defualt` names no SSH agent [config.value]
+          did you mean `default`?
+        devk.yaml:10: `git` names no SSH agent [config.value]
+          write `default` for the agent of SSH_AUTH_SOCK, or `ID=SOCKET`
+        devk.yaml:10: `=a` names no SSH agent [config.value]
+          write `default` for the agent of SSH_AUTH_SOCK, or `ID=SOCKET`
+        devk.yaml:10: a second SSH agent has the id `default` [config.value]
+          the first is in line 10; remove one
+        devk.yaml:11: unknown key `secret` in `images.api` [config.unknown-key]
+          did you mean `secrets`?
+    ");
+}

@@ -1,12 +1,14 @@
 //! What a right file becomes.
 
+use std::path::Path;
 use std::time::Duration;
 
 use serde_json::json;
 
 use super::super::read::{Source, load_with};
 use super::super::{
-    AskConfig, AskRole, AskYes, ClusterConfig, Generator, ImagePaths, Provider, json_schema,
+    AskConfig, AskRole, AskYes, BuildSecretSource, ClusterConfig, Generator, ImagePaths, Provider,
+    json_schema,
 };
 use super::{PROFILES, Shop, chart_of, relative};
 
@@ -20,6 +22,8 @@ images:
     dockerfile: ./web/Dockerfile.dev
     target: dev
     platform: linux/arm64
+    secrets: {npmrc: {file: ~/.npmrc}, key: {file: ../key}, token: {environment: NPM_TOKEN}}
+    ssh: [default, git=/run/agent]
     args: {VERSION: 1.10, DEBUG: true, API: \"${forward.api.url}\", EMPTY: \"\"}
   api: {context: api}
 releases:
@@ -87,7 +91,7 @@ fn every_key_arrives() {
         named.map(|text| text.as_deref().unwrap()),
         ["db", "shop_k8s", "shop", "pg.enabled", "pg.host"]
     );
-    assert_eq!((bridge.values.port, bridge.origin.line), (None, 26));
+    assert_eq!((bridge.values.port, bridge.origin.line), (None, 28));
 
     let [web, api] = &project.images[..] else {
         panic!("{:?}", project.images)
@@ -108,6 +112,25 @@ fn every_key_arrives() {
         ("shop/web".into(), "shop/web/Dockerfile.dev".into())
     );
     assert_eq!(relative(&api.dockerfile, &shop), "shop/api/Dockerfile");
+
+    let sources = web.secrets.iter();
+    let sources = sources.map(|secret| (secret.id.as_str(), secret.source.clone()));
+    let file = |path: &Path| BuildSecretSource::File(path.to_owned());
+    assert_eq!(
+        sources.collect::<Vec<_>>(),
+        [
+            ("npmrc", file(Path::new("~/.npmrc"))),
+            ("key", file(&shop.root().join("../key"))),
+            ("token", BuildSecretSource::Variable("NPM_TOKEN".to_owned())),
+        ]
+    );
+    let agents = web.ssh.iter();
+    assert_eq!(
+        agents
+            .map(|agent| (agent.id.as_str(), agent.socket.as_deref()))
+            .collect::<Vec<_>>(),
+        [("default", None), ("git", Some(Path::new("/run/agent")))]
+    );
 
     let [release, late] = &project.releases[..] else {
         panic!("{:?}", project.releases)
@@ -148,7 +171,7 @@ fn every_key_arrives() {
         (release.timeout, late.timeout),
         (Duration::from_secs(180), Duration::from_secs(180))
     );
-    assert_eq!((release.origin.line, late.origin.line), (13, 20));
+    assert_eq!((release.origin.line, late.origin.line), (15, 22));
 
     let forwards: Vec<_> = project
         .forwards

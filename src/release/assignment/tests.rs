@@ -14,6 +14,8 @@ fn config(name: &str, replaces: &[&str]) -> ImageConfig {
         platform: None,
         args: BTreeMap::new(),
         replaces: replaces.iter().map(ToString::to_string).collect(),
+        secrets: vec![],
+        ssh: vec![],
         sync: Sync::Auto,
         origin: Origin {
             file: "devk.yaml".into(),
