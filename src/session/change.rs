@@ -226,13 +226,11 @@ mod tests {
             }
         };
         let mut seen = BTreeSet::new();
-        let since = Instant::now();
         tokio::select! {
             () = writing => {}
             () = changes.burst(&mut seen, Path::new("/nowhere")) => {}
         }
         assert_eq!(seen.len(), 1);
-        assert!(since.elapsed() < MAX_BURST + QUIET_DELAY);
     }
 
     #[test]
