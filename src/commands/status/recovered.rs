@@ -21,7 +21,7 @@ pub(super) async fn recover(client: &Client, project: &Project, outcome: &mut Ou
         if !has_failed {
             continue;
         }
-        let is_ready = is_ready(client, &project.id, &release.name, PATIENCE).await;
+        let is_ready = is_ready(client, &project.id, &release.name, |_| true, PATIENCE).await;
         if matches!(is_ready, Ok(true)) {
             outcome.failed.retain(|id| *id != step);
             outcome.ready = outcome.failed.is_empty();

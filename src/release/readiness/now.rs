@@ -11,7 +11,8 @@ use crate::error::{Code, Error, Result};
 use crate::release::manifest::Workload;
 use crate::release::record::installed_manifests;
 
-/// Whether the workloads of a project's release, as helm has installed them, are ready; false if it has not.
+/// Whether those workloads of a project's release that count, as helm has installed them, are ready; false if it has
+/// not.
 ///
 /// # Errors
 /// [`Code::ClusterUnreachable`] if the API server has not listed them after `timeout`, and those of
@@ -20,12 +21,15 @@ pub async fn is_ready(
     client: &Client,
     project: &str,
     release: &str,
+    counts: impl Fn(&Workload) -> bool,
     timeout: Duration,
 ) -> Result<bool> {
-    match installed_manifests(client, project, release).await? {
-        Some(installed) => are_ready(client, &installed.workloads(project), timeout).await,
-        None => Ok(false),
-    }
+    let Some(installed) = installed_manifests(client, project, release).await? else {
+        return Ok(false);
+    };
+    let mut workloads = installed.workloads(project);
+    workloads.retain(counts);
+    are_ready(client, &workloads, timeout).await
 }
 
 async fn are_ready(client: &Client, workloads: &[Workload], timeout: Duration) -> Result<bool> {

@@ -8,6 +8,7 @@ use tokio::time::sleep;
 
 use super::{PendingChanges, SettleFailure, SettleScope, Settler, log};
 use crate::error::{Code, Error, Errors};
+use crate::release::manifest::Workload;
 use crate::release::readiness::is_ready;
 use crate::session::view::SessionView;
 use crate::sync::containers::Containers;
@@ -217,9 +218,16 @@ impl<'a> Settling<'a> {
     async fn unready_releases(&self) -> Vec<SettleFailure> {
         let view = self.settler.now();
         let pods = view.pods.borrow().clone();
-        let is_concerned = self.scope.is_all() || self.lacks_an_image(&pods);
-        let Some(outcome) = view.outcome.filter(|_| is_concerned) else {
+        let engines = view.engines.borrow().clone();
+        let Some(outcome) = view.outcome else {
             return vec![];
+        };
+        let counts = |workload: &Workload| {
+            let is_its = |pod: &PodState| {
+                pod.namespace == workload.namespace && pod.workload == workload.name
+            };
+            let covered = |pod: &PodState| self.scope.covers(pod, &engines);
+            self.scope.is_all() || pods.iter().any(|pod| is_its(pod) && covered(pod))
         };
         let client = view.clients.borrow().clone();
         let mut failures = vec![];
@@ -228,7 +236,9 @@ impl<'a> Settling<'a> {
                 continue;
             };
             let is_ready = match &client {
-                Some(client) => is_ready(client, &outcome.project, release, READY_PATIENCE).await,
+                Some(client) => {
+                    is_ready(client, &outcome.project, release, counts, READY_PATIENCE).await
+                }
                 None => Ok(false),
             };
             if !matches!(is_ready, Ok(true)) {
