@@ -8,6 +8,7 @@ mod call;
 mod log;
 mod scope;
 mod services;
+mod steps;
 
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
