@@ -12,11 +12,12 @@ elif command -v dnf >/dev/null; then
 	manager=dnf
 fi
 
-# What devk's build and the lab need: a C compiler, the static C library, curl, git, iptables, ps and pkill.
+# What devk's build and the lab need: a C compiler, the static C library, curl, git, iptables, ps and pkill. The tests need
+# an SSH agent, too.
 case $manager in
-apt) packages=(ca-certificates curl gcc git iptables libc6-dev procps) ;;
-dnf) packages=(ca-certificates curl gcc git iptables-nft glibc-devel glibc-static procps-ng) ;;
-*) packages=() ;;
+apt) packages=(ca-certificates curl gcc git iptables libc6-dev procps) test_packages=(openssh-client) ;;
+dnf) packages=(ca-certificates curl gcc git iptables-nft glibc-devel glibc-static procps-ng) test_packages=(openssh-clients) ;;
+*) packages=() test_packages=() ;;
 esac
 
 # The system by its own name, such as `Debian GNU/Linux 12 (bookworm)`.
