@@ -74,7 +74,8 @@ impl WatchTarget {
 
 fn places(project: &Project, compose: Option<&Compose>) -> BTreeSet<WatchTarget> {
     let mut folders = BTreeMap::<PathBuf, BTreeSet<PathBuf>>::new();
-    for file in files(project, compose) {
+    let releases: Vec<_> = project.releases.iter().map(ReleaseSources::of).collect();
+    for file in files(project, compose, &releases) {
         let (Some(folder), Some(name)) = (file.parent(), file.file_name()) else {
             continue;
         };
@@ -83,61 +84,76 @@ fn places(project: &Project, compose: Option<&Compose>) -> BTreeSet<WatchTarget>
             .or_default()
             .insert(name.into());
     }
-    let of_releases = project.releases.iter().flat_map(of_release);
+    let targets = releases.into_iter().flat_map(|release| {
+        let folders = release.folders.into_iter().map(WatchTarget::Folder);
+        folders.chain(release.patterns.into_iter().map(WatchTarget::Manifests))
+    });
     folders
         .into_iter()
         .map(|(folder, names)| WatchTarget::Files(folder, names))
-        .chain(of_releases)
+        .chain(targets)
         .collect()
 }
 
-fn of_release(release: &ReleaseConfig) -> Vec<WatchTarget> {
-    let folders = match &release.source {
-        ReleaseSource::Chart(folder) => chart::folders(folder),
-        ReleaseSource::Kustomize(folder) => KustomizationInputs::of(folder).folders,
-        ReleaseSource::Manifests(patterns) => {
-            return patterns
-                .iter()
-                .cloned()
-                .map(WatchTarget::Manifests)
-                .collect();
-        }
-    };
-    let linked = linked(&folders).filter(|target| target.is_dir());
-    let all = linked.chain(folders.iter().cloned());
-    all.map(WatchTarget::Folder).collect()
+/// What a release is made from, beside its values.
+#[derive(Debug, Default)]
+struct ReleaseSources {
+    folders: BTreeSet<PathBuf>,
+    /// Those that are named one by one.
+    files: BTreeSet<PathBuf>,
+    patterns: Vec<ManifestPattern>,
 }
 
-/// What the links in folders lead to: a save changes that, and no link.
-fn linked<'a>(folders: impl IntoIterator<Item = &'a PathBuf>) -> impl Iterator<Item = PathBuf> {
-    folders.into_iter().flat_map(|folder| link_targets(folder))
-}
-
-/// The files that a release names one by one.
-fn files_of(release: &ReleaseConfig) -> BTreeSet<PathBuf> {
-    match &release.source {
-        ReleaseSource::Chart(folder) => linked(&chart::folders(folder)).collect(),
-        ReleaseSource::Kustomize(folder) => {
-            let inputs = KustomizationInputs::of(folder);
-            let linked = linked(&inputs.folders);
-            inputs.files.iter().cloned().chain(linked).collect()
+impl ReleaseSources {
+    fn of(release: &ReleaseConfig) -> Self {
+        let mut sources = match &release.source {
+            ReleaseSource::Chart(folder) => Self {
+                folders: chart::folders(folder),
+                ..Self::default()
+            },
+            ReleaseSource::Kustomize(folder) => {
+                let inputs = KustomizationInputs::of(folder);
+                Self {
+                    folders: inputs.folders,
+                    files: inputs.files,
+                    ..Self::default()
+                }
+            }
+            // The pattern is watched. What a link leads to is not below it.
+            ReleaseSource::Manifests(patterns) => {
+                let files = patterns.iter().filter_map(|pattern| pattern.files().ok());
+                Self {
+                    files: files.flatten().filter(|file| file.is_symlink()).collect(),
+                    patterns: patterns.clone(),
+                    ..Self::default()
+                }
+            }
+        };
+        // A save changes what a link leads to, and no link.
+        let folders = sources.folders.iter();
+        let linked: Vec<_> = folders.flat_map(|folder| link_targets(folder)).collect();
+        for target in linked {
+            match target.is_dir() {
+                true => sources.folders.insert(target),
+                false => sources.files.insert(target),
+            };
         }
-        // The pattern is watched. What a link leads to is not below it.
-        ReleaseSource::Manifests(patterns) => {
-            let files = patterns.iter().filter_map(|pattern| pattern.files().ok());
-            files.flatten().filter(|file| file.is_symlink()).collect()
-        }
+        sources
     }
 }
 
-fn files(project: &Project, compose: Option<&Compose>) -> BTreeSet<PathBuf> {
+fn files(
+    project: &Project,
+    compose: Option<&Compose>,
+    releases: &[ReleaseSources],
+) -> BTreeSet<PathBuf> {
     let mut files = BTreeSet::from([project.file.clone()]);
     for release in &project.releases {
         // Values of a profile are in the profile's file.
         files.insert(release.origin.file.clone());
         files.extend(release.values.iter().cloned());
-        files.extend(files_of(release));
     }
+    files.extend(releases.iter().flat_map(|release| &release.files).cloned());
     for image in &project.images {
         files.insert(image.origin.file.clone());
         // A sync engine watches the build context, and nothing else.

@@ -313,6 +313,12 @@ fn ambiguous(why: &str, charts: &[ChartCandidate]) -> Error {
     ))
 }
 
+/// What [`Survey::Nothing`] says of services that a chart can be written of.
+fn compose_services(found: &[String]) -> Option<&str> {
+    let mut found = found.iter().map(String::as_str);
+    found.find(|found| found.starts_with("Compose services"))
+}
+
 fn nothing(root: &Path, found: &[String]) -> Error {
     let message = format!(
         "there is no chart and no Kubernetes manifest in `{}`",
@@ -323,8 +329,8 @@ fn nothing(root: &Path, found: &[String]) -> Error {
         .fold(Error::new(Code::InitNothing, message), |error, found| {
             error.evidence(found)
         });
-    match found.iter().any(|found| found.starts_with("Compose services")) {
-        true => error.hint("devk init --chart --yes && devk up"),
-        false => error.hint("add a chart (devk chart new chart), or run devk init where one is; devk installs charts, manifests and overlays of kustomize"),
+    match compose_services(found) {
+        Some(_) => error.hint("devk init --chart --yes && devk up"),
+        None => error.hint("add a chart (devk chart new chart), or run devk init where one is; devk installs charts, manifests and overlays of kustomize"),
     }
 }

@@ -97,14 +97,7 @@ fn read(
     secret: &BuildSecret,
     environment: &Environment,
 ) -> Result<Vec<u8>, Error> {
-    let problem = |what: String| {
-        problem(
-            image,
-            &secret.origin,
-            format!("the secret `{}`", secret.id),
-            what,
-        )
-    };
+    let problem = problems(image, &secret.origin, format!("the secret `{}`", secret.id));
     match &secret.source {
         BuildSecretSource::File(path) => {
             let file = absolute(path, environment);
@@ -140,14 +133,11 @@ fn find(
     agent: &BuildAgent,
     environment: &Environment,
 ) -> Result<PathBuf, Error> {
-    let problem = |what: String| {
-        problem(
-            image,
-            &agent.origin,
-            format!("the SSH agent `{}`", agent.id),
-            what,
-        )
-    };
+    let problem = problems(
+        image,
+        &agent.origin,
+        format!("the SSH agent `{}`", agent.id),
+    );
     let socket = match &agent.socket {
         Some(path) => absolute(path, environment),
         None => match environment
@@ -206,9 +196,12 @@ fn start(agent: &BuildAgent, socket: &Path) -> String {
     }
 }
 
-fn problem(image: &ImageConfig, origin: &Origin, whose: String, what: String) -> Error {
-    let message = format!("image `{}` needs {whose}, and {what}", image.name);
-    Error::new(Code::ImageSecret, message).at(&origin.file, origin.line)
+/// The errors of what an image needs, each by what is wrong with it.
+fn problems(image: &ImageConfig, origin: &Origin, needed: String) -> impl Fn(String) -> Error {
+    move |what| {
+        let message = format!("image `{}` needs {needed}, and {what}", image.name);
+        Error::new(Code::ImageSecret, message).at(&origin.file, origin.line)
+    }
 }
 
 /// The path with the home folder of whoever asks for the build.

@@ -16,6 +16,11 @@ pub use steps::STEPS;
 
 use images::{builds, load};
 
+/// How the ids of steps begin that install a release.
+pub const APPLY: &str = "release.apply/";
+/// How the ids of steps begin that wait until a release is ready.
+pub const READY: &str = "release.ready/";
+
 /// What a step does; the names are keys into the project.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Action {
@@ -357,7 +362,7 @@ fn unbridge(facts: &Facts) -> Option<PlannedStep> {
 
 /// The step that waits until a release is ready.
 pub fn ready_id(release: &str) -> String {
-    format!("release.ready/{release}")
+    format!("{READY}{release}")
 }
 
 fn build_id(image: &str) -> String {
@@ -372,7 +377,7 @@ fn load_id(image: &ImageFact) -> String {
 }
 
 fn apply_id(release: &str) -> String {
-    format!("release.apply/{release}")
+    format!("{APPLY}{release}")
 }
 
 fn step(id: String, needs: Vec<String>, why: String, skip: bool, action: Action) -> PlannedStep {

@@ -3,7 +3,7 @@
 use serde::{Deserialize, Serialize};
 
 use crate::bridge::record::Record;
-use crate::plan::LeftOut;
+use crate::plan::{APPLY, LeftOut};
 use crate::ports::Forward;
 
 /// The outcome of an `up`.
@@ -35,9 +35,7 @@ pub struct Outcome {
 impl Outcome {
     /// A change of a release was not installed, because of another step's failure.
     pub fn blocks_an_install(&self) -> bool {
-        self.blocked
-            .iter()
-            .any(|step| step.starts_with("release.apply/"))
+        self.blocked.iter().any(|step| step.starts_with(APPLY))
     }
 }
 

@@ -299,6 +299,14 @@ mod tests {
         }
     }
 
+    fn place() -> ContainerRef {
+        ContainerRef {
+            namespace: "shop".to_owned(),
+            pod: "api-1".to_owned(),
+            container: "api".to_owned(),
+        }
+    }
+
     #[test]
     fn a_file_of_the_right_content_differs_by_its_mode_and_by_its_owner_where_one_is_known() {
         let file = |owner: Option<&str>| Expected {
@@ -326,17 +334,12 @@ mod tests {
 
     #[test]
     fn what_a_mount_covers_is_left_out_and_nothing_compared_is_not_equal() {
-        let place = ContainerRef {
-            namespace: "shop".to_owned(),
-            pod: "api-1".to_owned(),
-            container: "api".to_owned(),
-        };
         let container = Container {
             mounts: vec![Mount {
                 path: "/app/data/".to_owned(),
                 volume: "claim `data`".to_owned(),
             }],
-            ..Container::of_test(place)
+            ..Container::of_test(place())
         };
         let expected = |path: &str| Expected {
             path: path.into(),
@@ -362,11 +365,6 @@ mod tests {
 
     #[test]
     fn what_was_deleted_is_not_to_be_in_the_container() {
-        let place = ContainerRef {
-            namespace: "shop".to_owned(),
-            pod: "api-1".to_owned(),
-            container: "api".to_owned(),
-        };
         let deleted = |path: &str| Expected {
             path: path.into(),
             target: ContainerPath::below(0, Path::new(path)).unwrap(),
@@ -379,7 +377,7 @@ mod tests {
             ..Here::default()
         };
         let sums = vec![Sum::NoFile, found_file("1", 0o644, "0:0")];
-        let found = compared(&Container::of_test(place), &here, sums, true);
+        let found = compared(&Container::of_test(place()), &here, sums, true);
         let [difference] = &found.differences[..] else {
             panic!("{found:?}");
         };
@@ -405,14 +403,9 @@ mod tests {
                 .note(Path::new(path), Seen::Leaf([1; 16]));
         }
         let here = engine.shared().here();
-        let place = ContainerRef {
-            namespace: "shop".to_owned(),
-            pod: "api-1".to_owned(),
-            container: "api".to_owned(),
-        };
         let container = Container {
             image: engine.settings().reference.clone(),
-            ..Container::of_test(place)
+            ..Container::of_test(place())
         };
         let equal = &here.expected[0];
         let sums = vec![

@@ -3,7 +3,7 @@
 use std::fmt::Write;
 use std::path::PathBuf;
 
-use super::NEW_CHART;
+use super::{NEW_CHART, compose_services};
 use crate::init::{ChartCandidate, Survey};
 use crate::ui;
 
@@ -22,9 +22,7 @@ pub(super) fn asked(survey: &Survey) -> Option<Vec<PathBuf>> {
             of_answers(charts, answers)
         }
         Survey::Nothing { found } => {
-            let services = found
-                .iter()
-                .find(|found| found.starts_with("Compose services"))?;
+            let services = compose_services(found)?;
             let question =
                 format!("There is no chart. {services}. Write a chart of them to {NEW_CHART}/");
             ui::confirmed(&question).then(|| vec![NEW_CHART.into()])

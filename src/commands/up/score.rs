@@ -23,12 +23,10 @@ use crate::environment::Environment;
 use crate::error::Result;
 use crate::inventory::last_edit;
 use crate::paths::Paths;
+use crate::plan::APPLY;
 use crate::release::chart::Chart;
 use crate::ui::event::{Event, Status};
 use crate::ui::{self, Format};
-
-/// How the ids of steps begin that install a release.
-const APPLY: &str = "release.apply/";
 
 /// So long the charts' folders are looked through for edits.
 const PATIENCE: Duration = Duration::from_millis(50);

@@ -161,6 +161,12 @@ impl Running {
         answered
     }
 
+    fn asks_whether_live(&self) -> oneshot::Receiver<Option<Errors>> {
+        let (answer, answered) = oneshot::channel();
+        self.queue.send(Queued::Live { answer }).unwrap();
+        answered
+    }
+
     fn changes(&self, image: &str) {
         let rebuild = Rebuild {
             image: image.to_owned(),
@@ -342,17 +348,16 @@ async fn the_end_of_the_session_drops_what_is_at_work_and_what_waits() {
 #[tokio::test]
 async fn whoever_waits_for_changes_is_answered_when_those_told_before_are_through() {
     let mut running = Running::up_from("/shop").await;
-    let ask = |running: &Running| {
-        let (answer, answered) = oneshot::channel();
-        running.queue.send(Queued::Live { answer }).unwrap();
-        answered
-    };
-    assert_eq!(answered(ask(&running)).await, None, "nothing is pending");
+    assert_eq!(
+        answered(running.asks_whether_live()).await,
+        None,
+        "nothing is pending"
+    );
 
     running.changes("api");
-    let mut live = ask(&running);
+    let mut live = running.asks_whether_live();
     let begun = running.begun().await;
-    let mut late = ask(&running);
+    let mut late = running.asks_whether_live();
     running.changes("web");
     running.at_rest().await;
     assert!(live.try_recv().is_err() && late.try_recv().is_err());
@@ -365,7 +370,7 @@ async fn whoever_waits_for_changes_is_answered_when_those_told_before_are_throug
     assert_eq!(Some(errors), answered(late).await);
 
     running.changes("api");
-    let live = ask(&running);
+    let live = running.asks_whether_live();
     running.begun().await.ends_well();
     assert_eq!(answered(live).await, None, "it is mended");
 }
@@ -373,22 +378,17 @@ async fn whoever_waits_for_changes_is_answered_when_those_told_before_are_throug
 #[tokio::test]
 async fn a_refusal_is_tried_again_for_whoever_asks_after_it() {
     let mut running = Running::up_from("/shop").await;
-    let ask = |running: &Running| {
-        let (answer, answered) = oneshot::channel();
-        running.queue.send(Queued::Live { answer }).unwrap();
-        answered
-    };
     running.changes("api");
     running.begun().await.ends(refused());
     running.at_rest().await;
     // Its cause stays.
-    let live = ask(&running);
+    let live = running.asks_whether_live();
     running.begun().await.ends(refused());
     assert!(answered(live).await.is_some());
     running.at_rest().await;
     assert!(running.begun.is_empty(), "once for each question");
     // Its cause is gone, and nothing has told so.
-    let live = ask(&running);
+    let live = running.asks_whether_live();
     running.begun().await.ends_well();
     assert_eq!(answered(live).await, None);
 }

@@ -6,14 +6,13 @@ use std::time::Duration;
 use super::SettleFailure;
 use super::call::Settling;
 use crate::error::{Code, Error, Errors};
+use crate::plan::READY;
 use crate::release::manifest::Workload;
 use crate::release::readiness::is_ready;
 use crate::sync::pods::{PodState, Pods};
 
 /// For the first lists of a release's objects.
 const READY_PATIENCE: Duration = Duration::from_secs(3);
-/// The steps that wait until a release is ready.
-const READY: &str = "release.ready";
 
 impl Settling<'_> {
     /// The steps of the last reconcile that failed, or why there was none.
@@ -38,7 +37,8 @@ impl Settling<'_> {
         let is_held_up = outcome.blocks_an_install() && self.lacks_an_image(&pods);
         let counts = |step: &&String| match step.split_once('/') {
             // Whether pods are ready is looked at now.
-            Some((READY | "forward.open", _)) => false,
+            _ if step.starts_with(READY) => false,
+            Some(("forward.open", _)) => false,
             Some(("watch", "inputs")) => true,
             Some(("image.build" | "image.load" | "watch", image)) => {
                 self.scope.is_all() || is_held_up || relevant.contains(image)
@@ -86,7 +86,7 @@ impl Settling<'_> {
         let client = view.clients.borrow().clone();
         let mut failures = vec![];
         for step in &outcome.failed {
-            let Some((READY, release)) = step.split_once('/') else {
+            let Some(release) = step.strip_prefix(READY) else {
                 continue;
             };
             let is_ready = match &client {
