@@ -1,6 +1,6 @@
 //! Explains a build that failed: the instruction, its place in the Dockerfile, and what to do.
 
-use super::trace::{BuildTrace, line_of};
+use super::trace::{BuildTrace, line_of, run_line};
 use crate::config::ImageConfig;
 use crate::error::{Code, Error, suggest};
 
@@ -16,14 +16,16 @@ pub(super) fn explain(
         .rsplit("failed to solve with frontend gateway.v0: ")
         .next()
         .unwrap_or(short);
-    let (message, line) = match trace.failed() {
-        Some(failed) => (
-            format!("`{}` failed", failed.name),
-            line_of(&failed.name, dockerfile),
-        ),
+    let failed = trace.failed(said);
+    let told = match &failed {
+        Some(failed) => Some((failed.name.clone(), line_of(&failed.name, dockerfile))),
+        None => run_line(said, dockerfile).map(|(name, line)| (name, Some(line))),
+    };
+    let (message, line) = match told {
+        Some((name, line)) => (format!("`{name}` failed"), line),
         None => (short.to_owned(), parse_error_line(said)),
     };
-    let printed = trace.last_lines().join("\n");
+    let printed = failed.map_or_else(String::new, |failed| failed.printed.join("\n"));
     let hint = ungiven(image, said).unwrap_or_else(|| hint(said, &printed).to_owned());
     Error::new(
         Code::ImageBuild,

@@ -13,7 +13,10 @@ const MAX_EVIDENCE_LINES: usize = 30;
 #[derive(Debug, Default)]
 pub(super) struct BuildTrace {
     logs: HashMap<String, Log>,
-    failed: Option<Failed>,
+    /// By digest: `[builder 3/5] RUN npm ci`.
+    names: HashMap<String, String>,
+    /// The digest of the instruction that ended the build.
+    failed: Option<String>,
 }
 
 /// The instruction that ended a build.
@@ -21,9 +24,8 @@ pub(super) struct BuildTrace {
 pub(super) struct Failed {
     /// `[builder 3/5] RUN npm ci`.
     pub name: String,
-    /// BuildKit's own words.
-    pub error: String,
-    digest: String,
+    /// The last lines that it printed.
+    pub printed: Vec<String>,
 }
 
 impl BuildTrace {
@@ -35,12 +37,11 @@ impl BuildTrace {
                 .or_default()
                 .push(&String::from_utf8_lossy(&log.msg));
         }
+        let names = status.vertexes.iter();
+        self.names
+            .extend(names.map(|vertex| (vertex.digest.clone(), one_line(&vertex.name))));
         if let Some(vertex) = status.vertexes.iter().find(|vertex| is_cause(vertex)) {
-            self.failed.get_or_insert_with(|| Failed {
-                name: one_line(&vertex.name),
-                error: vertex.error.clone(),
-                digest: vertex.digest.clone(),
-            });
+            self.failed.get_or_insert_with(|| vertex.digest.clone());
         }
         let running = |vertex: &&Vertex| vertex.started.is_some() && vertex.completed.is_none();
         status
@@ -50,17 +51,17 @@ impl BuildTrace {
             .map(|vertex| one_line(&vertex.name))
     }
 
-    pub(super) fn failed(&self) -> Option<&Failed> {
-        self.failed.as_ref()
-    }
-
-    /// The last lines that the failing instruction printed.
-    pub(super) fn last_lines(&self) -> Vec<String> {
-        let log = self
-            .failed
-            .as_ref()
-            .and_then(|failed| self.logs.get(&failed.digest));
-        log.map(Log::lines).unwrap_or_default()
+    /// The instruction that ended the build, `said` being BuildKit's last words. They may come before the status
+    /// message that names the instruction, and the Engine stops reporting with them (seen with 20.10).
+    pub(super) fn failed(&self, said: &str) -> Option<Failed> {
+        let digest = self.failed.as_ref().or_else(|| {
+            let ran = |(_, name): &(&String, &String)| runs(said, name);
+            self.names.iter().find(ran).map(|(digest, _)| digest)
+        })?;
+        Some(Failed {
+            name: self.names.get(digest).cloned().unwrap_or_default(),
+            printed: self.logs.get(digest).map(Log::lines).unwrap_or_default(),
+        })
     }
 }
 
@@ -118,6 +119,31 @@ pub(super) fn line_of(vertex: &str, dockerfile: &str) -> Option<u32> {
     };
     let mut instructions = instructions(dockerfile).into_iter();
     instructions.find(is_it).map(|found| found.line)
+}
+
+/// The RUN instruction, with its line, whose command `said` shows.
+pub(super) fn run_line(said: &str, dockerfile: &str) -> Option<(String, u32)> {
+    instructions(dockerfile).into_iter().find_map(|i| {
+        let name = format!("{} {}", i.keyword, one_line(&i.text));
+        runs(said, &name).then_some((name, i.line))
+    })
+}
+
+/// Whether BuildKit's words are of the process of this instruction: `executor failed running [/bin/sh -c npm ci]: …`
+/// (0.8), or `process "/bin/sh -c npm ci" did not …` with the quotes of Go.
+fn runs(said: &str, name: &str) -> bool {
+    let Some((_, mut command)) = name.split_once("RUN ") else {
+        return false;
+    };
+    while let Some((_, rest)) = command
+        .split_once(' ')
+        .filter(|(flag, _)| flag.starts_with("--"))
+    {
+        command = rest;
+    }
+    let quoted = command.replace('\\', r"\\").replace('"', r#"\""#);
+    let said = one_line(said);
+    said.contains(&format!(" {command}]: ")) || said.contains(&format!(" {quoted}\" did not "))
 }
 
 /// BuildKit shortens a heredoc to its first line: `RUN <<EOF (set -e...)`.
@@ -182,8 +208,37 @@ mod tests {
             logs,
             ..Default::default()
         });
-        assert_eq!(trace.failed().unwrap().name, "[2/3] RUN npm ci");
-        assert_eq!(trace.last_lines(), ["npm ERR!", "last"]);
+        let failed = trace.failed("").unwrap();
+        assert_eq!(failed.name, "[2/3] RUN npm ci");
+        assert_eq!(failed.printed, ["npm ERR!", "last"]);
+    }
+
+    #[test]
+    fn an_instruction_that_was_not_reported_as_failed_is_found_by_its_command() {
+        let mut trace = BuildTrace::default();
+        let old = "executor failed running [/bin/sh -c npm  ci \"x\"]: exit code: 137";
+        let new =
+            r#"process "/bin/sh -c npm ci \"x\"" did not complete successfully: exit code: 137"#;
+        assert_eq!(trace.failed(old), None);
+        let vertexes = vec![
+            vertex("a", "[2/4] RUN npm", ""),
+            vertex(
+                "b",
+                "[3/4] RUN --mount=type=cache,target=/x npm ci \"x\"",
+                "",
+            ),
+        ];
+        trace.absorb(&StatusResponse {
+            vertexes,
+            logs: vec![log("b", "npm ERR!\n")],
+            ..Default::default()
+        });
+        let dockerfile = "FROM a\nRUN npm\nRUN --mount=type=cache,target=/x npm  ci \"x\"\n";
+        for said in [old, new] {
+            assert_eq!(trace.failed(said).unwrap().printed, ["npm ERR!"]);
+            assert_eq!(run_line(said, dockerfile).unwrap().1, 3);
+        }
+        assert_eq!(trace.failed("exit code: 137"), None);
     }
 
     #[test]
