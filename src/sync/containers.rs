@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::path::Path;
 
 use futures::StreamExt;
-use k8s_openapi::api::core::v1::{Pod, Volume, VolumeMount};
+use k8s_openapi::api::core::v1::{Container as ContainerSpec, Pod, Volume, VolumeMount};
 use kube::runtime::watcher::{self, Event, watcher};
 use kube::runtime::{WatchStreamExt, reflector};
 use kube::{Api, Client, ResourceExt};
@@ -131,13 +131,18 @@ fn running(pod: &Pod) -> Vec<(String, Container)> {
     }
     let namespace = pod.namespace().unwrap_or_default();
     let name = pod.name_any();
+    let sidecars = pod.spec.iter().flat_map(|spec| &spec.init_containers);
+    let sidecars = sidecars.flatten().filter(|spec| is_sidecar(spec));
     let specs = pod.spec.iter().flat_map(|spec| &spec.containers);
+    let specs = specs.chain(sidecars);
     let volumes = pod.spec.iter().flat_map(|spec| &spec.volumes).flatten();
     let volumes: Vec<_> = volumes.collect();
+    let of_sidecars = pod.status.iter().flat_map(|s| &s.init_container_statuses);
     let statuses = pod.status.iter().flat_map(|s| &s.container_statuses);
+    let statuses = statuses.chain(of_sidecars).flatten();
     let owner = pod.owner_references().first();
     let owner = owner.map_or_else(|| name.clone(), |owner| owner.name.clone());
-    let found = statuses.flatten().filter_map(|status| {
+    let found = statuses.filter_map(|status| {
         let running = status.state.as_ref()?.running.as_ref()?;
         let started = running.started_at.as_ref();
         let spec = specs.clone().find(|spec| spec.name == status.name)?;
@@ -158,6 +163,11 @@ fn running(pod: &Pod) -> Vec<(String, Container)> {
         Some((status.container_id.clone()?, container))
     });
     found.collect()
+}
+
+/// Whether an init container runs beside the others until the pod ends (KEP-753), and not before them.
+fn is_sidecar(spec: &ContainerSpec) -> bool {
+    spec.restart_policy.as_deref() == Some("Always")
 }
 
 fn mounted(mount: &VolumeMount, volumes: &[&Volume]) -> Mount {
@@ -260,5 +270,24 @@ mod tests {
             []
         );
         assert_eq!(running(&pod(&up, true)), []);
+    }
+
+    #[test]
+    fn a_sidecar_among_the_init_containers_is_a_container_and_a_step_before_the_start_is_none() {
+        let up = serde_json::json!({"running": {"startedAt": "2026-01-01T00:00:00Z"}});
+        let mut pod = serde_json::to_value(pod(&up, false)).unwrap();
+        pod["spec"]["initContainers"] = serde_json::json!([
+            {"name": "log", "image": "devk.local/shop/api:1", "restartPolicy": "Always"},
+            {"name": "migrate", "image": "devk.local/shop/api:1"},
+        ]);
+        let status = |name: &str| {
+            serde_json::json!({"name": name, "containerID": name, "image": "x", "imageID": "", "ready": true,
+                               "restartCount": 0, "state": up})
+        };
+        pod["status"]["initContainerStatuses"] =
+            serde_json::json!([status("log"), status("migrate")]);
+        let found = running(&serde_json::from_value(pod).unwrap());
+        let found: Vec<_> = found.iter().map(|(id, _)| id.as_str()).collect();
+        assert_eq!(found, ["containerd://a", "log"]);
     }
 }

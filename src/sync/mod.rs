@@ -5,12 +5,14 @@
 
 mod archive;
 pub mod batch;
+mod beside;
 pub mod checked;
 pub mod containers;
 mod copied;
 pub mod dockerfile;
 pub mod engine;
 pub mod exec;
+mod file_kind;
 mod inherit;
 pub mod journal;
 mod links;

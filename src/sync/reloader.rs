@@ -105,6 +105,24 @@ pub(super) fn loads_by_itself(program: &str) -> bool {
     BY_ITSELF.contains(&program)
 }
 
+/// Of these, those that run programs, which may read any file once.
+const RUNTIMES: [&str; 2] = ["bun", "deno"];
+
+/// Whether a reloader that keeps its process passes over files which it has not loaded as modules, such as settings.
+pub(super) fn passes_over_data(program: &str) -> bool {
+    RUNTIMES.contains(&program)
+}
+
+/// Settings of development servers that these read once.
+const SERVER_SETTINGS: [&str; 3] = ["webpack.config", "angular.json", "craco.config"];
+
+/// Whether a file has a development server's own settings, for which it does not start again.
+pub(super) fn is_server_setting(name: &str) -> bool {
+    SERVER_SETTINGS
+        .iter()
+        .any(|setting| name.starts_with(setting))
+}
+
 /// Starters that run a script of package.json.
 const RUNNERS: [&str; 4] = ["npm", "pnpm", "yarn", "bun"];
 

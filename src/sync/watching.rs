@@ -7,8 +7,9 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 
+use super::file_kind::FileKind;
 use super::processes::Process;
-use super::reloader::watches_folders;
+use super::reloader::{is_server_setting, loads_by_itself, passes_over_data, watches_folders};
 
 /// Words that name what a reloader watches, instead of its working folder.
 const NARROWING: [&str; 7] = [
@@ -19,12 +20,6 @@ const NARROWING: [&str; 7] = [
     "-d",
     "--directory",
     "--filter",
-];
-
-/// Files that a program loads once. Others, such as templates and pages, are mostly read at each request.
-const CODE: [&str; 18] = [
-    "py", "js", "mjs", "cjs", "jsx", "ts", "mts", "cts", "tsx", "go", "rs", "rb", "php", "java",
-    "kt", "cs", "ex", "lua",
 ];
 
 /// Words that may name what a process runs.
@@ -115,10 +110,15 @@ pub(super) fn scripts(process: &Process, folder: &Path) -> Vec<PathBuf> {
     let named = named.filter(|word| !word.starts_with('-'));
     let mut found = vec![];
     for word in named {
-        let module = word.split(':').next().unwrap_or_default().replace('.', "/");
         found.push(folder.join(word));
-        found.push(folder.join(format!("{module}.py")));
-        found.push(folder.join(module).join("__init__.py"));
+        // `app.worker` of `app.worker.celery` is the module, or a package.
+        let mut module = Some(word.split(':').next().unwrap_or_default());
+        while let Some(name) = module {
+            let path = name.replace('.', "/");
+            found.push(folder.join(format!("{path}.py")));
+            found.push(folder.join(path).join("__init__.py"));
+            module = name.rsplit_once('.').map(|(above, _)| above);
+        }
     }
     let is_installed = |path: &PathBuf| {
         path.iter()
@@ -142,6 +142,10 @@ pub(super) struct Watching {
     by_folder: bool,
     /// What runs is a file that the container has made since its start.
     pub(super) made: Option<PathBuf>,
+    /// The words of a program that runs saved files too, and that nothing starts again.
+    pub(super) beside: Option<String>,
+    /// The files among the saved ones that processes run.
+    pub(super) running: BTreeSet<PathBuf>,
 }
 
 impl Watching {
@@ -160,17 +164,51 @@ impl Watching {
             named: named_folders(&words, folder),
             by_folder,
             made: None,
+            beside: None,
+            running: BTreeSet::new(),
+        }
+    }
+
+    /// Why a build serves a save at once, without a look at the watches. `passed_over`: the reloader has not restarted
+    /// for files of this kind before.
+    pub(super) fn misses(&self, place: &Path, kind: FileKind, passed_over: bool) -> Option<String> {
+        if matches!(kind, FileKind::Page | FileKind::Aside) {
+            return None;
+        }
+        if let Some(beside) = &self.beside {
+            return Some(format!("`{beside}`, which runs there too, does not reload"));
+        }
+        let program = self.program;
+        let name = place.file_name().unwrap_or_default().to_string_lossy();
+        let is_read_once =
+            is_server_setting(&name) || (kind == FileKind::Data && passes_over_data(program));
+        match loads_by_itself(program) {
+            true => is_read_once.then(|| format!("`{program}` may read it only when it starts")),
+            false if passed_over => self.keeps(place, kind),
+            false => None,
+        }
+    }
+
+    /// Why the program may go on with the old content of a file for which the reloader has not restarted it. None: it
+    /// has not loaded the file, or reads it whenever it needs it.
+    pub(super) fn keeps(&self, place: &Path, kind: FileKind) -> Option<String> {
+        let program = self.program;
+        match kind {
+            FileKind::Code if self.by_folder || self.running.contains(place) => {
+                Some(format!("`{program}` does not restart for it"))
+            }
+            FileKind::Data => Some(format!(
+                "`{program}` does not restart for it, and the program may read it only when it starts"
+            )),
+            FileKind::Code | FileKind::Page | FileKind::Aside => None,
         }
     }
 
     /// Whether a save of a path needs no look at the watches: the reloader is known to see it, or the program reads it
     /// whenever it needs it.
     pub(super) fn presumes(&self, place: &Path) -> bool {
-        let is_loaded = || {
-            place
-                .extension()
-                .is_some_and(|end| CODE.iter().any(|code| end == *code))
-        };
+        let name = place.file_name().unwrap_or_default();
+        let is_loaded = || FileKind::of(Path::new(name)) == FileKind::Code;
         let is_within = || {
             self.folder
                 .as_ref()

@@ -114,10 +114,10 @@ struct Worker {
     /// What its last look saw, while what its owner's pods run at rest is not known.
     at_rest: Option<AtRest>,
     looks_at_rest: u32,
-    /// Since the last save, until it is known whether the program runs that.
-    reload: Option<ReloadCheck>,
-    /// Of the paths that [`Self::reload`] is about.
-    kinds: BTreeSet<String>,
+    /// Since the last save, until it is known whether the program, under this reloader, runs that.
+    reload: Option<(&'static str, ReloadCheck)>,
+    /// The files that [`Self::reload`] is about, with their places in the container.
+    open: BTreeMap<PathBuf, PathBuf>,
 }
 
 impl Worker {
@@ -137,7 +137,7 @@ impl Worker {
             at_rest: None,
             looks_at_rest: 0,
             reload: None,
-            kinds: BTreeSet::new(),
+            open: BTreeMap::new(),
         }
     }
 

@@ -7,7 +7,7 @@ use jiff::Timestamp;
 
 use super::Worker;
 use super::reading::{Batch, Read};
-use crate::sync::batch::{Item, Wanted};
+use crate::sync::batch::Item;
 use crate::sync::served_by::ServedBy;
 use crate::sync::status::ContainerStatus;
 use crate::sync::stream::{Applied, Failure, RUN_TIMEOUT, Stream, Trouble};
@@ -32,12 +32,9 @@ impl Worker {
         };
         let covered = self.take_covered(&sent, &mut applied);
         let at = Instant::now();
-        let is_file = |read: &&&Read| !matches!(read.item.wanted, Wanted::Folder(_));
-        let derived = sent
-            .iter()
-            .filter(is_file)
-            .filter(|read| read.item.rule.is_none());
-        self.follow_reload(serving, derived.map(|read| read.path.as_path()), at);
+        let is_derived_file = |read: &&&Read| read.is_file() && read.item.rule.is_none();
+        let derived = sent.iter().filter(is_derived_file).copied();
+        self.follow_reload(serving, derived, at);
         let is_failed = |read: &&Read| {
             applied
                 .failures

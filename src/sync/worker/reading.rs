@@ -56,6 +56,10 @@ impl Read {
         }
     }
 
+    pub(super) fn is_file(&self) -> bool {
+        !matches!(self.item.wanted, Wanted::Folder(_))
+    }
+
     /// As the intake would see what was sent; None if that is nothing whole.
     pub(super) fn sent(&self, applied: &Applied) -> Option<Seen> {
         let streamed = || applied.streamed.get(&self.item.target).copied().flatten();

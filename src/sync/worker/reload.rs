@@ -1,18 +1,26 @@
-//! Looks, while somebody waits for it, whether the program of the container runs what was saved.
+//! Looks whether the program of the container runs what was saved, often while somebody waits for it.
 
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 use std::time::{Duration, Instant};
 
 use tokio::sync::watch;
 
 use super::Worker;
+use super::reading::Read;
+use crate::sync::file_kind::FileKind;
+use crate::sync::processes::Process;
 use crate::sync::reload::{AtRest, Reload, ReloadCheck};
+use crate::sync::reloader::loads_by_itself;
 use crate::sync::served_by::ServedBy;
 use crate::sync::status::ProgramState;
 use crate::sync::stream::{Stream, Trouble};
+use crate::sync::watching::Watching;
 
 /// Between two looks while somebody waits.
 const RELOAD_CHECK_INTERVAL: Duration = Duration::from_millis(40);
+/// The same while nobody waits: a save that the reloader passes over may need a build.
+const UNATTENDED_CHECK_INTERVAL: Duration = Duration::from_secs(1);
 /// A reloader notices a save within this time, those that poll included.
 const RELOAD_PATIENCE: Duration = Duration::from_secs(4);
 /// The same for files of a kind that the reloader has passed over before.
@@ -21,71 +29,106 @@ const SHORT_PATIENCE: Duration = Duration::from_secs(1);
 const MAX_LOOKS_AT_REST: u32 = 20;
 
 impl Worker {
-    /// From now on it is open whether the program runs the derived paths that were just put in place, unless it reads
+    /// From now on it is open whether the program runs the derived files that were just put in place, unless it reads
     /// them by itself.
     pub(super) fn follow_reload<'a>(
         &mut self,
         serving: Option<ServedBy>,
-        paths: impl Iterator<Item = &'a Path>,
+        files: impl Iterator<Item = &'a Read>,
         applied: Instant,
     ) {
-        let kinds: Vec<_> = paths.map(kind).collect();
-        if kinds.is_empty() || serving.is_none_or(ServedBy::loads_by_itself) {
+        let files = files.map(|read| (read.path.clone(), self.place(&read.item.target)));
+        let files: BTreeMap<_, _> = files.collect();
+        let program = match serving {
+            Some(ServedBy::Reloader(program)) if !loads_by_itself(program) => program,
+            _ => return,
+        };
+        if files.is_empty() {
             return;
         }
         let mut state = self.shared.state();
-        let is_passed_over = kinds.iter().all(|kind| state.passed_over.contains(kind));
+        let is_passed_over = files
+            .keys()
+            .all(|path| state.passed_over.contains(&ending(path)));
         let patience = match is_passed_over {
             true => SHORT_PATIENCE,
             false => RELOAD_PATIENCE,
         };
-        // What an earlier save has not been looked at for is open, too.
-        self.kinds.extend(kinds);
-        self.reload = Some(ReloadCheck::new(applied, patience));
         if let Some(status) = state.containers.get_mut(&self.id) {
             status.program = ProgramState::Behind("the program has not restarted".to_owned());
         }
+        drop(state);
+        // What an earlier save has not been looked at for is open, too.
+        self.open.extend(files);
+        self.reload = Some((program, ReloadCheck::new(applied, patience)));
     }
 
-    /// Pends while nothing is open or nobody waits for it.
+    /// Pends while nothing is open.
     pub(super) async fn reload_is_due(&self, attention: &mut watch::Receiver<usize>) {
-        if self.reload.is_none() || attention.wait_for(|waiting| *waiting > 0).await.is_err() {
+        if self.reload.is_none() {
             return std::future::pending().await;
         }
-        tokio::time::sleep(RELOAD_CHECK_INTERVAL).await;
+        let attended = async {
+            // Without the engine nobody waits.
+            if attention.wait_for(|waiting| *waiting > 0).await.is_err() {
+                std::future::pending().await
+            }
+            tokio::time::sleep(RELOAD_CHECK_INTERVAL).await;
+        };
+        tokio::select! {
+            () = attended => {}
+            () = tokio::time::sleep(UNATTENDED_CHECK_INTERVAL) => {}
+        }
     }
 
     /// Looks once.
     pub(super) async fn check_reload(&mut self, stream: &mut Stream) -> Result<(), Trouble> {
         let asked = Instant::now();
         let processes = stream.processes().await?;
-        let Some(check) = &mut self.reload else {
+        let Some((program, check)) = &mut self.reload else {
             return Ok(());
         };
+        let program = *program;
         let mut state = self.shared.state();
         let owner = &self.container.owner;
         let now = AtRest::of(&processes);
         let reload = check.judge(state.at_rest.get(owner), processes, asked);
-        let program = match reload {
+        let endings = || self.open.keys().map(|path| ending(path));
+        let told = match reload {
             Reload::Open(why) => ProgramState::Behind(why),
             Reload::Broken(why) => ProgramState::Broken(why),
             Reload::Restarted => {
                 state.at_rest.insert(owner.clone(), now);
-                state.passed_over.retain(|kind| !self.kinds.contains(kind));
+                let restarted: BTreeSet<_> = endings().collect();
+                state
+                    .passed_over
+                    .retain(|ending| !restarted.contains(ending));
                 ProgramState::Current
             }
             Reload::WentOn => {
-                state.passed_over.append(&mut self.kinds);
+                state.passed_over.extend(endings());
+                drop(state);
+                self.build_what_it_keeps(program);
                 ProgramState::Current
             }
         };
-        drop(state);
-        if program == ProgramState::Current {
+        if told == ProgramState::Current {
             self.reload = None;
-            self.kinds.clear();
+            self.open.clear();
         }
-        self.tell(|status| status.program = program);
+        self.tell(|status| status.program = told);
         Ok(())
+    }
+
+    /// Asks for a build of each open file that the program may go on with in its old content.
+    fn build_what_it_keeps(&self, program: &'static str) {
+        let unseen = || Watching::of(program, &Process::default(), None);
+        let watching = self.watching.clone().unwrap_or_else(unseen);
+        for (path, place) in &self.open {
+            if let Some(why) = watching.keeps(place, FileKind::of(path)) {
+                self.shared.rebuild(Some(path.clone()), why);
+            }
+        }
     }
 
     /// Whether a look while nothing happens tells something new: what notices saves, or what runs there.
@@ -122,7 +165,7 @@ impl Worker {
 }
 
 /// The extension, or the name of a file that has none: a reloader goes by that.
-fn kind(path: &Path) -> String {
-    let kind = path.extension().or_else(|| path.file_name());
-    kind.unwrap_or_default().to_string_lossy().into_owned()
+pub(super) fn ending(path: &Path) -> String {
+    let ending = path.extension().or_else(|| path.file_name());
+    ending.unwrap_or_default().to_string_lossy().into_owned()
 }

@@ -40,11 +40,16 @@ impl Worker {
 
     /// Whether what notices saves may be yet to start.
     pub(super) fn may_be_starting(&self) -> bool {
+        self.serving.is_none() && !self.is_past_its_start()
+    }
+
+    /// Whether the container's command has started all that it starts.
+    pub(super) fn is_past_its_start(&self) -> bool {
         let now = SystemTime::now()
             .duration_since(UNIX_EPOCH)
             .unwrap_or_default();
         let started = Duration::from_secs(self.container.started.try_into().unwrap_or(0));
-        self.serving.is_none() && now < started + START_TIMEOUT
+        now >= started + START_TIMEOUT
     }
 
     /// What notices saves in the container, and the paths of a batch that it does not notice: a build is asked for, and

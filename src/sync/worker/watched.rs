@@ -6,10 +6,13 @@ use std::time::Instant;
 
 use super::Worker;
 use super::reading::Read;
+use super::reload::ending;
 use super::served::{RELOADER_TIMEOUT, WAITING_CHECK_INTERVAL};
+use crate::sync::beside::beside_reloaders;
+use crate::sync::file_kind::FileKind;
 use crate::sync::processes::Process;
 use crate::sync::rules::Verdict;
-use crate::sync::served_by::reloader_of;
+use crate::sync::served_by::{ServedBy, programs, reloader_of};
 use crate::sync::stream::{Stream, Trouble};
 use crate::sync::watching::{Inode, WatchLook, Watching, scripts};
 
@@ -28,12 +31,23 @@ impl Worker {
             Some(watching) => watching.clone(),
             None => self.look_at_reloader(stream, program).await?,
         };
-        let placed = derived
-            .iter()
-            .map(|read| (read.path.clone(), self.place(&read.item.target)));
-        let mut doubtful: BTreeMap<_, _> = placed
-            .filter(|(_, place)| !watching.presumes(place))
-            .collect();
+        let mut missed = BTreeMap::new();
+        let mut doubtful = BTreeMap::new();
+        for read in derived {
+            let place = self.place(&read.item.target);
+            let kind = FileKind::of(&read.path);
+            let is_passed_over = self
+                .shared
+                .state()
+                .passed_over
+                .contains(&ending(&read.path));
+            let why = || watching.misses(&place, kind, is_passed_over);
+            if let Some(why) = read.is_file().then(why).flatten() {
+                missed.insert(read.path.clone(), why);
+            } else if !watching.presumes(&place) {
+                doubtful.insert(read.path.clone(), place);
+            }
+        }
         let until = Instant::now() + RELOADER_TIMEOUT;
         while !doubtful.is_empty() && doubtful.len() <= MAX_DOUBTFUL {
             let above = doubtful.values().flat_map(|place| place.ancestors());
@@ -46,10 +60,8 @@ impl Worker {
             }
             tokio::time::sleep(WAITING_CHECK_INTERVAL).await;
         }
-        Ok(doubtful
-            .into_keys()
-            .map(|path| (path, watching.why()))
-            .collect())
+        missed.extend(doubtful.into_keys().map(|path| (path, watching.why())));
+        Ok(missed)
     }
 
     /// Looks at what the reloader watches, and at what runs there; once, if it runs.
@@ -68,47 +80,75 @@ impl Worker {
         };
         let folder = folders.get(&process.id).map(PathBuf::as_path);
         let mut watching = Watching::of(program, process, folder);
-        let named = processes
-            .iter()
-            .filter_map(|process| Some(scripts(process, folders.get(&process.id)?)));
-        let named: BTreeSet<_> = named.flatten().collect();
+        let scripts_of = |process: &Process| {
+            folders
+                .get(&process.id)
+                .map(|folder| scripts(process, folder))
+        };
+        let named: BTreeSet<_> = processes.iter().filter_map(scripts_of).flatten().collect();
         let look = stream.watches(&named).await?;
-        watching.made = self.made_at_start(stream, &look).await?;
-        if let Some(made) = &watching.made {
-            let made = made.display();
-            self.tell(|status| {
-                let serving = status.serving.take().unwrap_or_default();
-                status.serving = Some(format!(
-                    "{serving}; a save that it does not watch is a rebuild, since the container made `{made}` at its start"
-                ));
-            });
+        let brought = self.brought(stream, &look).await?;
+        watching.made = self.made_at_start(&look, &brought);
+        let brought_of = |process: &Process| {
+            let scripts = scripts_of(process).unwrap_or_default();
+            scripts
+                .into_iter()
+                .filter(|path| brought.contains(path))
+                .collect()
+        };
+        let beside = beside_reloaders(&processes, brought_of);
+        watching.beside = beside.map(|process| programs(std::slice::from_ref(&process.words)));
+        watching.running = brought;
+        self.tell_unwatched(&watching);
+        // What a container starts late is not seen yet.
+        if self.is_past_its_start() {
+            self.watching = Some(watching.clone());
         }
-        self.watching = Some(watching.clone());
         Ok(watching)
     }
 
-    /// What runs that the container has made since its start, and devk has not brought.
-    async fn made_at_start(
+    /// Tells for `devk status` which saves no reloader serves.
+    fn tell_unwatched(&self, watching: &Watching) {
+        let made = watching.made.as_ref().map(|made| {
+            format!(
+                "a save that it does not watch is a rebuild, since the container made `{}` at its start",
+                made.display()
+            )
+        });
+        let beside = watching.beside.as_ref().map(|beside| {
+            format!("a save of anything but pages is a rebuild, since `{beside}`, which runs there too, does not reload")
+        });
+        let serving = self.serving.map(ServedBy::told);
+        let told: Vec<_> = serving.into_iter().chain(made).chain(beside).collect();
+        self.tell(|status| status.serving = Some(told.join("; ")));
+    }
+
+    /// Those of the files that the image or a sync has brought.
+    async fn brought(
         &self,
         stream: &mut Stream,
         look: &WatchLook,
-    ) -> Result<Option<PathBuf>, Trouble> {
-        let started = self.container.started;
-        let is_young = |changed: i64| started > 0 && changed >= started;
-        let files = look.found.iter();
-        let young = files.filter(|(_, inode)| inode.is_file && is_young(inode.changed));
-        let young: Vec<_> = young.map(|(path, inode)| (path.clone(), *inode)).collect();
-        if young.is_empty() {
-            return Ok(None);
-        }
-        let names: BTreeSet<_> = young.iter().map(|(path, _)| path.file_name()).collect();
+    ) -> Result<BTreeSet<PathBuf>, Trouble> {
+        let files = look.found.iter().filter(|(_, inode)| inode.is_file);
+        let names: BTreeSet<_> = files.clone().map(|(path, _)| path.file_name()).collect();
         let mut places = self.shared.places();
         places.retain(|place| names.contains(&place.file_name()));
         // By another way, through a link, it is the same file.
-        let brought = stream.watches(&places).await?.found;
-        let is_brought = |inode: &Inode| brought.values().any(|other| other.is_same(*inode));
-        let mut made = young.into_iter().filter(|(_, inode)| !is_brought(inode));
-        Ok(made.next().map(|(path, _)| path))
+        let known = stream.watches(&places).await?.found;
+        let is_known = |inode: &Inode| known.values().any(|other| other.is_same(*inode));
+        let brought = files.filter(|(_, inode)| is_known(inode));
+        Ok(brought.map(|(path, _)| path.clone()).collect())
+    }
+
+    /// What runs that the container has made since its start, and devk has not brought.
+    fn made_at_start(&self, look: &WatchLook, brought: &BTreeSet<PathBuf>) -> Option<PathBuf> {
+        let started = self.container.started;
+        let is_young = |inode: &Inode| inode.is_file && started > 0 && inode.changed >= started;
+        let mut made = look
+            .found
+            .iter()
+            .filter(|(path, inode)| is_young(inode) && !brought.contains(*path));
+        made.next().map(|(path, _)| path.clone())
     }
 }
 
