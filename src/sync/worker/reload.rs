@@ -89,25 +89,25 @@ impl Worker {
             return Ok(());
         };
         let program = *program;
-        let mut state = self.shared.state();
         let owner = &self.container.owner;
         let now = AtRest::of(&processes);
+        let mut state = self.shared.state();
         let reload = check.judge(state.at_rest.get(owner), processes, asked);
-        let endings = || self.open.keys().map(|path| ending(path));
+        let endings: BTreeSet<_> = self.open.keys().map(|path| ending(path)).collect();
+        match &reload {
+            Reload::Restarted => {
+                state.at_rest.insert(owner.clone(), now);
+                state.passed_over.retain(|ending| !endings.contains(ending));
+            }
+            Reload::WentOn => state.passed_over.extend(endings),
+            Reload::Open(_) | Reload::Broken(_) => {}
+        }
+        drop(state);
         let told = match reload {
             Reload::Open(why) => ProgramState::Behind(why),
             Reload::Broken(why) => ProgramState::Broken(why),
-            Reload::Restarted => {
-                state.at_rest.insert(owner.clone(), now);
-                let restarted: BTreeSet<_> = endings().collect();
-                state
-                    .passed_over
-                    .retain(|ending| !restarted.contains(ending));
-                ProgramState::Current
-            }
+            Reload::Restarted => ProgramState::Current,
             Reload::WentOn => {
-                state.passed_over.extend(endings());
-                drop(state);
                 self.build_what_it_keeps(program);
                 ProgramState::Current
             }
