@@ -30,13 +30,14 @@ impl Worker {
         } else {
             stream.apply(&items, writing).await?
         };
-        let covered = self.take_covered(&sent, &mut applied);
+        let mut left = self.take_covered(&sent, &mut applied);
+        left.extend(self.take_unwritable(&sent, &mut applied));
         let at = Instant::now();
         let is_file = |read: &&&Read| !matches!(read.item.wanted, Wanted::Folder(_));
         let derived = sent
             .iter()
             .filter(is_file)
-            .filter(|read| read.item.rule.is_none());
+            .filter(|read| read.item.rule.is_none() && !left.contains(&read.path));
         self.follow_reload(serving, derived.map(|read| read.path.as_path()), at);
         let is_failed = |read: &&Read| {
             applied
@@ -46,7 +47,7 @@ impl Worker {
         };
         let (failed, done): (Vec<_>, Vec<_>) = sent
             .into_iter()
-            .filter(|read| !covered.contains(&read.path))
+            .filter(|read| !left.contains(&read.path))
             .partition(is_failed);
         let unread = batch
             .unread
