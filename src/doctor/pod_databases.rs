@@ -46,7 +46,15 @@ fn inside_pod(chart: &RenderedChart, pod: &pods::Pod, named: Named) -> Option<Ch
         &[&named.via, host],
         format!("{} of {object}", named.via),
     );
-    Some(check.hint("name the database's Service there; `devk up --bridge` uses Compose's"))
+    Some(check.hint(hint(named.kind)))
+}
+
+/// The bridge serves Postgres alone.
+fn hint(kind: Kind) -> &'static str {
+    match kind {
+        Kind::Postgres => "name the database's Service there; `devk up --bridge` uses Compose's",
+        Kind::Mysql | Kind::Mongo | Kind::Redis => "name the database's Service there",
+    }
 }
 
 pub(super) fn is_loopback(host: &str) -> bool {
@@ -66,4 +74,17 @@ fn answers(pod: &pods::Pod, kind: Kind, port: u16) -> bool {
                 .any(|word| image.contains(word))
     };
     pod.ports().any(|own| own == port) || pod.containers().any(image)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_a_postgres_can_be_bridged() {
+        assert!(hint(Kind::Postgres).contains("--bridge"));
+        for kind in [Kind::Mysql, Kind::Mongo, Kind::Redis] {
+            assert!(!hint(kind).contains("--bridge"), "{kind:?}");
+        }
+    }
 }

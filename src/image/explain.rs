@@ -121,6 +121,8 @@ fn hint(said: &str, printed: &str) -> &'static str {
         || said.contains("failed to do request")
     {
         "`docker pull` the image that it names: it is missing here, and its registry does not give it"
+    } else if said.contains("should not be blank") {
+        "an ARG in a FROM has no value: give it one in devk.yaml, images: {NAME: {args: {ARGUMENT: IMAGE}}}, or in the Dockerfile, ARG ARGUMENT=IMAGE"
     } else if said.contains("context not found") {
         "the Dockerfile frontend is too new for this Engine: update Docker, or pin `# syntax=docker/dockerfile:1.12`"
     } else if said.contains("no space left on device")
@@ -184,5 +186,11 @@ mod tests {
         assert!(hint(said, "").starts_with("`docker login`"));
         let missing = "failed to solve: a:1: failed to resolve source metadata for docker.io/library/a:1: not found";
         assert!(hint(missing, "").starts_with("`docker pull`"));
+    }
+
+    #[test]
+    fn an_argument_of_a_from_without_a_value_is_asked_for() {
+        let said = "failed to solve: dockerfile parse error on line 2: base name (${BASE}) should not be blank";
+        assert!(hint(said, "").contains("images: {NAME: {args: "));
     }
 }

@@ -76,7 +76,7 @@ fn chart(tree: &RepositoryTree, file: &Path) -> Option<ChartFolder> {
     let declared = declared.flat_map(|file| file["dependencies"].as_array().into_iter().flatten());
     let local = declared.filter_map(|item| item["repository"].as_str()?.strip_prefix("file://"));
     Some(ChartFolder {
-        name: meta["name"].as_str()?.to_owned(),
+        name: yaml::text(&meta["name"])?,
         at: SourceLine::find(file, &text, "name:"),
         is_library: meta["type"] == "library",
         parts: local.filter_map(|path| inside(&dir.join(path))).collect(),

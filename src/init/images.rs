@@ -2,6 +2,7 @@
 
 use std::collections::BTreeSet;
 
+use super::bases;
 use super::build_access;
 use super::builds::{DevelopmentStage, FoundBuild};
 use super::clue::{plain, shown};
@@ -11,7 +12,6 @@ use super::references::SeenReference;
 use super::scan::RepositoryTree;
 use crate::compose::Compose;
 use crate::config::label;
-use crate::image::ReferenceParts;
 
 /// The longest name of an image.
 const MAX_NAME_CHARS: usize = 63;
@@ -74,7 +74,7 @@ pub(super) fn choose(
         });
         images.push(image);
     }
-    bases(builds, &mut images);
+    bases::build(builds, &mut images);
     let built = pairs
         .iter()
         .filter(|pair| builds[pair.build].missing.is_none());
@@ -258,72 +258,6 @@ fn watched(
                     ));
                 }
             }
-        }
-    }
-}
-
-/// An image that others begin with is no chart's: it is built for them, where an argument can name it.
-fn bases(builds: &[FoundBuild], images: &mut [DraftImage]) {
-    let last = |text: &str| ReferenceParts::parse(text).map(|parts| plain(parts.last_part()));
-    let mut taken = vec![];
-    for base in images.iter().filter(|image| image.off.is_some()) {
-        let Some(build) = builds
-            .iter()
-            .find(|build| build.dockerfile == base.dockerfile)
-        else {
-            continue;
-        };
-        let tags: Vec<_> = build.tags.iter().filter_map(|(tag, _)| last(tag)).collect();
-        let is_it = |text: &str| {
-            last(text).is_some_and(|name| tags.contains(&name) || name == plain(&base.name))
-        };
-        for user in builds
-            .iter()
-            .filter(|user| user.dockerfile != build.dockerfile)
-        {
-            // `ARG BASE` without a value says by its own name what belongs there.
-            let names_base =
-                |argument: &str| plain(argument).trim_end_matches("image") == plain(&base.name);
-            let begins = |argument: &str| user.bases.iter().any(|from| from.contains(argument));
-            let argument = user
-                .declared
-                .iter()
-                .find(|(argument, value, _)| match value {
-                    Some(value) => is_it(value),
-                    None => names_base(argument) && begins(argument),
-                });
-            if let Some((argument, _, line)) = argument {
-                taken.push((
-                    base.name.clone(),
-                    user.dockerfile.clone(),
-                    Some((argument.clone(), *line)),
-                ));
-            } else if user.bases.iter().any(|from| is_it(from)) {
-                taken.push((base.name.clone(), user.dockerfile.clone(), None));
-            }
-        }
-    }
-    for (base, user, argument) in taken {
-        let Some(user_image) = images
-            .iter_mut()
-            .find(|image| image.dockerfile == user && image.off.is_none())
-        else {
-            continue;
-        };
-        match argument {
-            Some((argument, line)) => {
-                user_image.evidence.push(format!("begins with the image {base} ({}:{line})", user.display()));
-                user_image.args.retain(|(name, _)| *name != argument);
-                user_image.args.push((argument, format!("${{image.{base}.reference}}")));
-                if let Some(image) = images.iter_mut().find(|image| image.name == base) {
-                    image.off = None;
-                    image.confidence = Confidence::Likely;
-                }
-            }
-            None => user_image.alternatives.push(format!(
-                "{} begins with the image {base} by a name that is written out: devk builds {base} for it if the Dockerfile says `ARG BASE` and `FROM ${{BASE}}`",
-                user.display()
-            )),
         }
     }
 }

@@ -5,6 +5,7 @@
 
 mod addresses;
 pub mod agents;
+mod bases;
 mod build_access;
 mod builds;
 mod charts;

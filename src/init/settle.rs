@@ -105,7 +105,7 @@ fn demanded(error: &Error, release: &mut DraftRelease, root: &Path) -> bool {
 fn chart_name(folder: &Path) -> Option<String> {
     let text = std::fs::read_to_string(folder.join("Chart.yaml")).ok()?;
     let meta = crate::release::yaml::parse(&text).ok()?;
-    meta["name"].as_str().map(str::to_owned)
+    crate::release::yaml::text(&meta["name"])
 }
 
 /// A values file that devk cannot take, such as one with variables for another program, becomes a comment.

@@ -9,7 +9,7 @@ use super::references::{self, ReleaseLook};
 use super::scan::{FileKind, RepositoryTree};
 use super::survey::{ChosenDraft, Survey};
 use super::{
-    addresses, charts, empty_values, forwards, images, new_chart, pages, settle, stack,
+    addresses, bases, charts, empty_values, forwards, images, new_chart, pages, settle, stack,
     static_look, write,
 };
 use crate::compose::Compose;
@@ -228,7 +228,8 @@ impl Surveying<'_> {
         draft.notes.extend(stack::bridge_note(self.stack, looks));
     }
 
-    fn chosen(&self, draft: InitDraft, mut open: Vec<String>, pulled: Vec<String>) -> Survey {
+    fn chosen(&self, mut draft: InitDraft, mut open: Vec<String>, pulled: Vec<String>) -> Survey {
+        open.extend(bases::ask(self.builds, &mut draft));
         if self.builds.is_empty() {
             open.push("no Dockerfile: every image is pulled".to_owned());
         }

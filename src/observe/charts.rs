@@ -291,14 +291,30 @@ pub(super) fn stand_in_forwards(project: &Project) -> Vec<Forward> {
         .collect()
 }
 
+/// A port that no forward has, and that schemas of values take for one.
+const STAND_IN_PORT: u16 = 20_000;
+
 fn stand_in_forward(name: &str) -> Forward {
     Forward {
         name: name.to_owned(),
         namespace: String::new(),
         service: String::new(),
-        remote: 1,
-        local: 1,
-        url: "http://127.0.0.1:1".to_owned(),
+        remote: STAND_IN_PORT,
+        local: STAND_IN_PORT,
+        url: format!("http://127.0.0.1:{STAND_IN_PORT}"),
         moved: None,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_stand_in_is_a_port_that_every_user_may_have() {
+        let forward = stand_in_forward("web");
+        // Below are the ports of root, above those that the system gives away.
+        assert!((1024..32_768).contains(&forward.local));
+        assert!(forward.url.ends_with(&format!(":{}", forward.local)));
     }
 }

@@ -60,7 +60,8 @@ fn problem(image: &ImageConfig, name: &str, line: u32) -> Error {
     Error::new(Code::ImageContext, message)
         .hint(format!(
             "make an image `{name}` of that folder (FROM scratch, COPY . /), add args: {{{upper}: \"${{image.{name}.reference}}\"}} to `{}`, \
-             and begin the Dockerfile with ARG {upper} and FROM ${{{upper}}} AS {name}",
+             and begin the Dockerfile with ARG {upper}=scratch and FROM ${{{upper}}} AS {name}: Compose builds it as before, \
+             for its context takes the place of that stage",
             image.name,
             upper = name.to_uppercase().replace(['-', '.'], "_"),
         ))
@@ -121,6 +122,23 @@ mod tests {
             "FROM busybox\nCOPY --from=shared a /a\nRUN --mount=type=bind,from=shared ls\nFROM shared\nCOPY shared /b\n",
         );
         assert_eq!(found, [Some(2), Some(3), Some(4)]);
+    }
+
+    #[test]
+    fn the_lines_to_write_leave_composes_build_as_it_is() {
+        let dir = tempfile::tempdir().unwrap();
+        let dockerfile = dir.path().join("Dockerfile");
+        std::fs::write(&dockerfile, "FROM busybox\nCOPY --from=shared a /a\n").unwrap();
+        let found = missing_of(&image(dir.path()), &compose(dir.path()));
+        let hint = found[0].hint.as_deref().unwrap();
+        // An ARG without a value ends every build that does not give it one.
+        assert!(
+            hint.contains("ARG SHARED=scratch and FROM ${SHARED} AS shared"),
+            "{hint}"
+        );
+        let text =
+            "ARG SHARED=scratch\nFROM ${SHARED} AS shared\nFROM busybox\nCOPY --from=shared a /a\n";
+        assert_eq!(lines(text), []);
     }
 
     #[test]

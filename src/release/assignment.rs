@@ -6,6 +6,7 @@
 //! block of the chart's values that is named like the image. What fits twice is an error that names both.
 
 mod problems;
+mod words;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
@@ -34,6 +35,7 @@ pub enum MatchedBy {
     Compose,
     LastPart,
     Values,
+    Word,
 }
 
 impl fmt::Display for MatchedBy {
@@ -43,6 +45,7 @@ impl fmt::Display for MatchedBy {
             Self::Compose => "Compose builds the same context under that name",
             Self::LastPart => "by the last part of the name",
             Self::Values => "by the chart's values",
+            Self::Word => "by a word in the last part of the name",
         })
     }
 }
@@ -144,13 +147,14 @@ impl<'a> Assigning<'a> {
         open.retain(|(config, image)| !self.by_name(config, image, &fits));
         let only_image = images.len() == 1;
         open.retain(|(config, image)| !self.by_block(config, image, only_image));
-        let is_used_by_charts = |config: &&ImageConfig| !is_base(&config.name, &project.images);
-        for config in open
-            .into_iter()
-            .map(|(config, _)| config)
-            .filter(is_used_by_charts)
-        {
-            self.problems.push(nowhere(&self.seen, config));
+        let is_used_by_charts = |config: &ImageConfig| !is_base(&config.name, &project.images);
+        open.retain(|(config, _)| is_used_by_charts(config));
+        let words = self.words(&open);
+        open.retain(|(config, image)| !self.by_word(config, image, &words));
+        for (config, _) in open {
+            let free = self.seen.iter().filter(|(found, _)| self.is_free(found));
+            let problem = nowhere(&self.seen, free.map(|(_, seen)| seen), config);
+            self.problems.push(problem);
         }
     }
 
@@ -263,8 +267,9 @@ impl<'a> Assigning<'a> {
                     .iter()
                     .map(|(repository, _)| repository.as_str())
                     .collect();
+                let others = best.iter().flat_map(|(_, (_, names))| names);
                 self.problems
-                    .push(several(&self.seen, config, &repositories));
+                    .push(several(&self.seen, config, &repositories, others));
             }
         }
         true

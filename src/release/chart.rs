@@ -276,8 +276,8 @@ fn defaults(dir: &Path) -> Result<Value> {
     }
     let aliases = read_file(&dir.join("Chart.yaml"))?["dependencies"].take();
     for item in aliases.as_array().into_iter().flatten() {
-        if let (Some(name), Some(alias)) = (item["name"].as_str(), item["alias"].as_str()) {
-            values[alias] = values.get(name).cloned().unwrap_or_default();
+        if let (Some(name), Some(alias)) = (yaml::text(&item["name"]), yaml::text(&item["alias"])) {
+            values[&alias] = values.get(&name).cloned().unwrap_or_default();
         }
     }
     let own = read_file(&dir.join("values.yaml"))?;

@@ -4,6 +4,7 @@
 //! the fields back (`--force-conflicts`). Release labels need 3.13: with an older helm every `up`
 //! upgrades again, which is slower but correct.
 
+mod claim;
 mod explain;
 mod hooks;
 mod jobs;

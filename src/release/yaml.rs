@@ -21,6 +21,22 @@ pub(crate) fn parse(text: &str) -> Parsed {
     })
 }
 
+/// What helm makes of a value where Chart.yaml wants a text: `name: n` is the chart `false`, `name: 1.10` is `1.1`.
+pub(crate) fn text(value: &Value) -> Option<String> {
+    match value {
+        Value::String(text) => Some(text.clone()),
+        Value::Bool(bool) => Some(bool.to_string()),
+        Value::Number(number) => {
+            let text = number.to_string();
+            Some(
+                text.strip_suffix(".0")
+                    .map_or_else(|| text.clone(), str::to_owned),
+            )
+        }
+        _ => None,
+    }
+}
+
 /// The documents of a text that are YAML; the others, such as templates of a template, are left out.
 pub(crate) fn documents(text: &str) -> Vec<Value> {
     parsed(text).into_iter().filter_map(Result::ok).collect()
@@ -56,6 +72,25 @@ mod tests {
     #[test]
     fn the_last_of_two_equal_keys_wins_as_in_helm() {
         assert_eq!(parse("a: 1\na: 2\n").unwrap(), json!({"a": 2}));
+    }
+
+    #[test]
+    fn a_chart_is_called_what_helm_calls_it() {
+        for (written, name) in [
+            ("n", "false"),
+            ("y", "true"),
+            ("Yes", "true"),
+            ("off", "false"),
+            ("'n'", "n"),
+            ("1.0", "1"),
+            ("1.10", "1.1"),
+            ("12", "12"),
+            ("no-op", "no-op"),
+        ] {
+            let meta = parse(&format!("name: {written}\n")).unwrap();
+            assert_eq!(text(&meta["name"]).as_deref(), Some(name), "{written}");
+        }
+        assert_eq!(text(&parse("name: ~\n").unwrap()["name"]), None);
     }
 
     #[test]

@@ -7,7 +7,6 @@ use k8s_openapi::api::apps::v1::{DaemonSet, Deployment, ReplicaSet, StatefulSet}
 use k8s_openapi::api::batch::v1::{CronJob, Job};
 use k8s_openapi::api::core::v1::{Pod, Service};
 use k8s_openapi::api::discovery::v1::EndpointSlice;
-use k8s_openapi::apimachinery::pkg::util::intstr::IntOrString;
 use kube::{Client, ResourceExt};
 use tokio::time::timeout;
 
@@ -15,6 +14,7 @@ use super::target::{Slice, Snapshot, Target, choose};
 use crate::release::labels::{has_all, words};
 
 mod pod_source;
+mod ports;
 
 use pod_source::{Asks, PodSource, controller, list};
 
@@ -35,6 +35,8 @@ pub enum Behind {
     Expected(String),
     /// Nothing asks for a pod there now: the text says why. A pod may come later.
     Nothing(String),
+    /// The pods are there, and none has the port to which the Service leads: the text says which they have.
+    NoPort(String),
 }
 
 impl Behind {
@@ -44,6 +46,7 @@ impl Behind {
             Self::Ready => None,
             Self::Expected(why) => Some(format!("no Ready pod: {why}")),
             Self::Nothing(why) => Some(format!("no pod: {why}")),
+            Self::NoPort(why) => Some(format!("no port: {why}")),
         }
     }
 }
@@ -169,8 +172,11 @@ impl NamespaceObjects {
         let (ended, alive): (Vec<_>, Vec<_>) = selected.into_iter().partition(|pod| is_ended(pod));
         let (of_jobs, lasting): (Vec<_>, Vec<_>) =
             alive.into_iter().partition(|pod| is_of_job(pod));
+        if let Some(why) = ports::missing(&lasting, service, &target.port_name) {
+            return Behind::NoPort(why);
+        }
         if let Some(pod) = lasting.first() {
-            return Behind::Expected(unready(pod, service, &target.port_name));
+            return Behind::Expected(unready(pod));
         }
         let workloads = self
             .workloads
@@ -258,25 +264,22 @@ fn is_of_job(pod: &Pod) -> bool {
 }
 
 /// Why a pod that runs serves no connection.
-fn unready(pod: &Pod, service: &Service, port_name: &str) -> String {
+fn unready(pod: &Pod) -> String {
     let name = pod.name_any();
-    let status = pod.status.clone().unwrap_or_default();
-    let mut conditions = status.conditions.iter().flatten();
-    if !conditions.any(|c| c.type_ == "Ready" && c.status == "True") {
-        let phase = status.phase.unwrap_or_else(|| "Pending".to_owned());
-        return format!("pod `{name}` {NOT_READY} ({phase})");
+    if !is_ready(pod) {
+        let phase = pod
+            .status
+            .as_ref()
+            .and_then(|status| status.phase.as_deref());
+        return format!("pod `{name}` {NOT_READY} ({})", phase.unwrap_or("Pending"));
     }
-    let ports = service.spec.as_ref().and_then(|spec| spec.ports.as_ref());
-    let port = ports
-        .into_iter()
-        .flatten()
-        .find(|port| port.name.as_deref().unwrap_or_default() == port_name);
-    match port.and_then(|port| port.target_port.as_ref()) {
-        Some(IntOrString::String(target)) => {
-            format!("no container of pod `{name}` has a port that is called `{target}`")
-        }
-        _ => format!("pod `{name}` is Ready, and no EndpointSlice has it yet"),
-    }
+    format!("pod `{name}` is Ready, and no EndpointSlice has it yet")
+}
+
+fn is_ready(pod: &Pod) -> bool {
+    let conditions = pod.status.iter().flat_map(|status| &status.conditions);
+    let mut conditions = conditions.flatten();
+    conditions.any(|condition| condition.type_ == "Ready" && condition.status == "True")
 }
 
 #[cfg(test)]

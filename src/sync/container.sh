@@ -49,9 +49,17 @@ c() {
 	done
 }
 
+# u: what became of the current folder failed. 5 if its user can make nothing in it, 1 for any other reason.
+u() {
+	case $(mkdir "./$T" 2>&1 && rmdir "./$T") in
+	*ermission* | *permitted* | *Read-only*) return 5 ;;
+	*) return 1 ;;
+	esac
+}
+
 # f MAKE FOLDER...: goes into a folder below R, one step at a time, making what is missing if MAKE is 1, and giving it
 # to O unless that is empty. Sets made if it had to make the last one.
-# 2: it is missing. 3: the way leads out of R. 4: it leads into a mount.
+# 2: it is missing. 3: the way leads out of R. 4: it leads into a mount. 5: as u.
 f() {
 	cd -P "$R/" || return 1
 	make=$1 made=
@@ -61,8 +69,8 @@ f() {
 		if [ ! -d "./$c" ]; then
 			[ "$make" = 1 ] || return 2
 			c "$c" || return 4
-			if [ -e "./$c" ] || [ -L "./$c" ]; then rm -f "./$c" || return 1; fi
-			mkdir "./$c" || return 1
+			if [ -e "./$c" ] || [ -L "./$c" ]; then rm -f "./$c" || u || return; fi
+			mkdir "./$c" || u || return
 			[ -z "$O" ] || chown "$O" "./$c" || return 1
 			made=1
 		fi
@@ -78,15 +86,16 @@ m() {
 	c "$@" || return 4
 	for n do
 		shift
-		if [ -d "./$n" ]; then rm -rf "./$n" || return 1; fi
+		if [ -d "./$n" ]; then rm -rf "./$n" || u || return; fi
 		set -- "$@" "$D/$n"
 	done
 	if ! o; then
-		mv -f "$@" ./
+		mv -f "$@" ./ || u
 		return
 	fi
 	# From one file system to another `mv` copies: it does so beside, and only what is whole takes its place.
-	mkdir -m 700 "./$T" && mv -f "$@" "./$T/" || { rm -rf "./$T"; return 1; }
+	mkdir -m 700 "./$T" || u || return
+	mv -f "$@" "./$T/" || { rm -rf "./$T"; return 1; }
 	for n do
 		mv -f "./$T/${n##*/}" ./ || { rm -rf "./$T"; return 1; }
 	done
@@ -129,9 +138,8 @@ n() {
 	mkdir "$D"
 }
 
-# s TARGET TOKEN: finds R for a target folder, and D: where a rename into R is one, and outside of R if
-# there is such a place, so that nothing that watches R sees files in the making. 4: it is in the mount p.
-s() {
+# r TARGET: finds R for a target folder. 4: it is in the mount p.
+r() {
 	t=${1%/} b=
 	while [ ! -d "$t/" ]; do b=/${t##*/}$b t=${t%/*}; done
 	cd -P "$t/" || return 1
@@ -142,18 +150,34 @@ s() {
 		return 4
 	fi
 	K=$below
+}
+
+# y: its user may write in the current folder or in a folder of it.
+y() {
+	[ ! -w . ] || return 0
+	set +f
+	for d in */ .[!.]*/; do
+		if [ -w "$d" ]; then set -f && return 0; fi
+	done
+	set -f
+	return 1
+}
+
+# s TARGET TOKEN: finds R for a target folder as r, and D: where a rename into R is one, and outside of R if
+# there is such a place, so that nothing that watches or copies R sees files in the making.
+s() {
+	r "$1" || return
 	mkdir -p "$R/" && cd -P "$R/" || return 1
 	R=${PWD%/}
-	printf '' >"$R/$2" && rm -f "$R/$2" || return 1
+	y || { mkdir "./$2" && rmdir "./$2"; } || return 1
 	on=$(stat -c %d . 2>/dev/null)
 	for b in /tmp /var/tmp "$R"; do
 		if [ "$b" != "$R" ]; then
 			[ "$on" ] && [ "$(stat -c %d "$b" 2>/dev/null)" = "$on" ] || continue
 		fi
 		S=$b/$2
-		mkdir -m 700 "$S" 2>/dev/null && mkdir "$S/0" && printf '' >"$S/0/x" 2>/dev/null && rm -f "$S/0/x" && return
+		mkdir -m 700 "$S" && mkdir "$S/0" && printf '' >"$S/0/x" && rm -f "$S/0/x" && return
 	done
-	echo "no folder for files in the making" >&2
 	return 1
 }
 

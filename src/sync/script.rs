@@ -37,6 +37,8 @@ pub(super) const UPLOAD_DIR: &str = "t";
 pub(super) const OUTSIDE_STATUS: i32 = 3;
 /// The status of a group that a mount of the pod covers.
 pub(super) const MOUNTED_STATUS: i32 = 4;
+/// The status of a group in whose folder the container's user can make nothing.
+pub(super) const UNWRITABLE_STATUS: i32 = 5;
 
 /// How a file that is there already gets its new content.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
@@ -89,9 +91,9 @@ pub(super) fn groups(items: &[Item]) -> Vec<Group<'_>> {
 /// What a shell is opened for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum ShellPurpose {
-    /// Target folders that cannot be written are refused.
+    /// Target folders below which nothing can be written are refused.
     Writing,
-    /// Only questions: what cannot be written can be read.
+    /// Only questions: what cannot be written can be read, and nothing is made.
     Asking,
 }
 
@@ -112,18 +114,22 @@ pub(super) fn handshake(
     text.0.extend_from_slice(FUNCTIONS);
     text.add(&format!("W=$PWD T={token}\n"));
     for (n, root) in roots.iter().enumerate() {
-        text.add("s ")
+        let (find, found, refused) = match purpose {
+            ShellPurpose::Writing => (
+                "s",
+                format!("R{n}=$R S{n}=$S; a \"$R\"; printf 'root {n} %s\\n' \"$S\""),
+                format!("printf 'refused {n}\\n'"),
+            ),
+            ShellPurpose::Asking => {
+                let found = format!("R{n}=$R; a \"$R\"");
+                ("r", found.clone(), found)
+            }
+        };
+        text.add(&format!("{find} "))
             .quote(root.as_ref())
             .add(&format!(" {token}.{n} 2>&1\n"));
         text.add(&format!(
-            "case $? in 0) R{n}=$R S{n}=$S; a \"$R\"; printf 'root {n} %s\\n' \"$S\" ;;\n"
-        ));
-        text.add(&format!(
-            "4) printf 'mounted {n} %s\\n' \"$p\" ;; *) {} ;; esac\n",
-            match purpose {
-                ShellPurpose::Writing => format!("printf 'end refused {n}\\n'"),
-                ShellPurpose::Asking => format!("R{n}=$R; a \"$R\""),
-            }
+            "case $? in 0) {found} ;; 4) printf 'mounted {n} %s\\n' \"$p\" ;; *) {refused} ;; esac\n"
         ));
     }
     let stages: Vec<_> = (0..roots.len()).map(|n| format!("\"$S{n}\"")).collect();
@@ -202,12 +208,14 @@ fn remove(text: &mut Text, group: &Group<'_>, n: usize) {
     for name in names() {
         text.add(" ").quote(name);
     }
-    text.add(" && rm -rf");
+    text.add(" && { rm -rf");
     for name in names() {
         text.add(" ./").quote(name);
     }
     // What is in a folder that is not there is gone.
-    text.add(&format!("; }} || {{ e=$?; [ $e = 2 ] || n {n} $e; }}\n"));
+    text.add(&format!(
+        " || u; }}; }} || {{ e=$?; [ $e = 2 ] || n {n} $e; }}\n"
+    ));
 }
 
 fn place(text: &mut Text, group: &Group<'_>, n: usize, manner: Manner) {
@@ -910,7 +918,89 @@ mod tests {
         )
         .unwrap();
         let said = Cmd::new("sh").arg(&script).run().await.unwrap().stdout;
-        assert!(said.contains("end refused 0\n"), "{said}");
+        assert!(said.contains("refused 0\n"), "{said}");
+    }
+
+    /// What a shell without the rights of root says, in which `app` cannot be written but for the folder `app/src`.
+    async fn said_unprivileged(purpose: ShellPurpose, items: &[Item]) -> (Container, String) {
+        let container = Container::new();
+        let chmod = |path: &str, mode| {
+            let mode = fs::Permissions::from_mode(mode);
+            fs::set_permissions(container.path(path), mode).unwrap();
+        };
+        fs::create_dir_all(container.path("app/src")).unwrap();
+        fs::write(container.path("app/old"), "old").unwrap();
+        for (path, mode) in [("", 0o755), ("app/src", 0o777), ("app/old", 0o666)] {
+            chmod(path, mode);
+        }
+        chmod("app", 0o555);
+        let root = container.path("app").display().to_string();
+        let mut text = handshake(&[root], &[], &container.token(), purpose);
+        if purpose == ShellPurpose::Writing {
+            text.extend(apply(7, &groups(items), Manner::default(), &mut [1]));
+        }
+        let script = container.path("script");
+        fs::write(&script, text).unwrap();
+        let sh = match rustix::process::getuid().is_root() {
+            true => Cmd::new("setpriv").args(["--reuid=65534", "--clear-groups", "sh"]),
+            false => Cmd::new("sh"),
+        };
+        let said = sh.arg(&script).dir("/").run().await.unwrap().stdout;
+        chmod("app", 0o755);
+        (container, said)
+    }
+
+    #[tokio::test]
+    async fn a_folder_that_cannot_be_written_is_told_and_does_not_hold_back_those_below() {
+        let items = [
+            file("new", "x"),
+            file("src/new", "x"),
+            file("src/deep/new", "x"),
+            file("folder/new", "x"),
+            item("old", Wanted::Gone),
+        ];
+        let (container, said) = said_unprivileged(ShellPurpose::Writing, &items).await;
+        let refused: Vec<_> = said
+            .lines()
+            .filter(|line| line.starts_with("no "))
+            .collect();
+        // By group: what is removed comes first.
+        assert_eq!(refused, ["no 0 5", "no 1 5", "no 2 5"], "{said}");
+        let read = |path: &str| fs::read_to_string(container.path(path)).ok();
+        assert_eq!(read("app/src/new").as_deref(), Some("x"));
+        assert_eq!(read("app/src/deep/new").as_deref(), Some("x"));
+        assert_eq!(read("app/old").as_deref(), Some("old"));
+        assert_eq!(read("app/new"), None);
+    }
+
+    #[tokio::test]
+    async fn a_shell_that_opens_makes_nothing_in_the_target_folder() {
+        for purpose in [ShellPurpose::Writing, ShellPurpose::Asking] {
+            let container = Container::new();
+            let app = fs::metadata(container.path("app")).unwrap();
+            let root = container.path("app").display().to_string();
+            let text = handshake(&[root], &[], &container.token(), purpose);
+            let script = container.path("script");
+            fs::write(&script, text).unwrap();
+            let said = Cmd::new("sh").arg(&script).run().await.unwrap().stdout;
+            assert!(said.ends_with("ready\n"), "{said}");
+            // Whatever was made there, and be it gone again, has changed the folder's time.
+            let now = fs::metadata(container.path("app")).unwrap();
+            assert_eq!(now.modified().unwrap(), app.modified().unwrap());
+        }
+    }
+
+    #[tokio::test]
+    async fn a_question_makes_no_folder_that_is_missing() {
+        let container = Container::new();
+        let root = container.path("missing/here").display().to_string();
+        let text = handshake(&[root], &[], &container.token(), ShellPurpose::Asking);
+        let targets = [ContainerPath::below(0, Path::new("x")).unwrap()];
+        let script = container.path("script");
+        fs::write(&script, [text, sums(1, targets.iter())].concat()).unwrap();
+        let said = Cmd::new("sh").arg(&script).run().await.unwrap().stdout;
+        assert!(said.ends_with("ready\nsum\nok 1\n"), "{said}");
+        assert!(!container.path("missing").exists());
     }
 
     #[tokio::test]

@@ -17,7 +17,7 @@ use super::containers::Container;
 use super::exec::{ContainerExec, ContainerRef, Said};
 use super::script::{self, ShellPurpose};
 use super::upload;
-use crate::hex;
+use crate::{hex, shell};
 
 pub(super) use asking::Sum;
 
@@ -53,6 +53,8 @@ pub struct Failure {
     pub why: String,
     /// The mount of the pod that covers the path, an absolute path in the container. Trying again is of no use.
     pub mount: Option<String>,
+    /// Only a build brings it there: this container's user may not. Trying again is of no use.
+    pub needs_build: bool,
 }
 
 impl Failure {
@@ -61,6 +63,14 @@ impl Failure {
             target,
             why: why.into(),
             mount: None,
+            needs_build: false,
+        }
+    }
+
+    pub(super) fn needs_build(target: ContainerPath, why: impl Into<String>) -> Self {
+        Self {
+            needs_build: true,
+            ..Self::new(target, why)
         }
     }
 }
@@ -123,6 +133,8 @@ pub struct Stream {
     stages: Vec<PathBuf>,
     /// Target folders that are in a mount of the pod, with that.
     mounted: BTreeMap<usize, String>,
+    /// Target folders below which nothing can be written, with the reason.
+    unwritable: BTreeMap<usize, String>,
     /// By target folder, how many folders for files in the making there are.
     folders: Vec<usize>,
     tools: Tools,
@@ -148,7 +160,7 @@ impl Stream {
     /// written where the pod mounts something.
     ///
     /// # Errors
-    /// [`Trouble::NeedsRebuild`] if there is no shell or a folder cannot be written.
+    /// [`Trouble::NeedsRebuild`] if there is no shell or nothing can be written.
     pub async fn open(
         client: &Client,
         container: &Container,
@@ -186,6 +198,7 @@ impl Stream {
             roots: roots.to_vec(),
             stages: vec![PathBuf::new(); roots.len()],
             mounted: BTreeMap::new(),
+            unwritable: BTreeMap::new(),
             folders: vec![1; roots.len()],
             tools: Tools::default(),
             user: String::new(),
@@ -208,28 +221,41 @@ impl Stream {
             let line = self.line().await?;
             let line = String::from_utf8_lossy(&line).into_owned();
             match line.split_once(' ').unwrap_or((&line, "")) {
-                ("ready", "") => return Ok(()),
-                ("root" | "mounted", rest) => self
-                    .root(line.starts_with("mounted"), rest)
-                    .ok_or_else(|| Trouble::Lost(format!("the shell said `{line}`")))?,
+                ("ready", "") => break,
+                ("root" | "mounted" | "refused", rest) => {
+                    let said = std::mem::take(&mut words).join(" ");
+                    let word = line.split(' ').next().unwrap_or_default();
+                    self.root(word, rest, said)
+                        .ok_or_else(|| Trouble::Lost(format!("the shell said `{line}`")))?;
+                }
                 ("has", "tar") => self.tools.tar = true,
                 ("has", "head") => self.tools.head = true,
                 ("has", "sha256sum") => self.tools.sha256sum = true,
                 ("has", "stat") => self.tools.stat = true,
                 ("user", id) => self.user = id.to_owned(),
-                ("end", refused) => return Err(unwritable(refused, roots, &words)),
                 _ => words.push(line),
             }
         }
+        for (n, said) in std::mem::take(&mut self.unwritable) {
+            let folder = roots.get(n).map_or("", String::as_str);
+            self.unwritable
+                .insert(n, unwritable(folder, &said, &self.user));
+        }
+        let unserved = self.unwritable.len() + self.mounted.len();
+        match self.unwritable.values().next() {
+            Some(why) if unserved == roots.len() => Err(Trouble::NeedsRebuild(why.clone())),
+            _ => Ok(()),
+        }
     }
 
-    fn root(&mut self, is_mounted: bool, rest: &str) -> Option<()> {
-        let (n, path) = rest.split_once(' ')?;
+    /// Reads what the shell says of a target folder, after these words of its programs.
+    fn root(&mut self, word: &str, rest: &str, said: String) -> Option<()> {
+        let (n, path) = rest.split_once(' ').unwrap_or((rest, ""));
         let n = n.parse::<usize>().ok()?;
-        if is_mounted {
-            self.mounted.insert(n, path.to_owned());
-        } else {
-            *self.stages.get_mut(n)? = PathBuf::from(path);
+        match word {
+            "refused" => drop(self.unwritable.insert(n, said)),
+            "mounted" => drop(self.mounted.insert(n, path.to_owned())),
+            _ => *self.stages.get_mut(n)? = PathBuf::from(path),
         }
         Some(())
     }
@@ -337,19 +363,40 @@ fn ended(why: Option<String>) -> Trouble {
     Trouble::Lost(why)
 }
 
-fn unwritable(refused: &str, roots: &[String], words: &[String]) -> Trouble {
-    let number = refused.trim_start_matches("refused ").parse::<usize>();
-    let root = number
-        .ok()
-        .and_then(|n| roots.get(n))
-        .map_or("", String::as_str);
-    let said = words.join(" ");
+/// Why nothing can be made in a folder of the container, by what its programs said.
+fn unwritable(folder: &str, said: &str, user: &str) -> String {
     let why = if said.contains("Read-only") {
         "the container's file system is read-only".to_owned()
-    } else if said.contains("ermission denied") {
-        "the container's user may not write there; `COPY --chown` gives it the files".to_owned()
+    } else if said.contains("ermission denied") || said.contains("not permitted") {
+        let user = uid(user);
+        format!(
+            "the container's user {user} may make nothing in that folder (`RUN chown {user} {folder}` before the \
+             Dockerfile's USER gives it the folder, as `COPY --chown` gives it the files)",
+            folder = shell::quote(folder)
+        )
     } else {
-        said
+        said.to_owned()
     };
-    Trouble::NeedsRebuild(format!("`{root}` cannot be written: {why}"))
+    format!("`{folder}` cannot be written: {why}")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_folder_that_cannot_be_written_is_told_with_what_gives_it_to_the_user() {
+        let told = unwritable(
+            "/app",
+            "mkdir: can't create directory './x': Permission denied",
+            "1000:0",
+        );
+        assert!(
+            told.starts_with("`/app` cannot be written: the container's user 1000 "),
+            "{told}"
+        );
+        assert!(told.contains("`RUN chown 1000 /app`"), "{told}");
+        let told = unwritable("/app", "mkdir: './x': Read-only file system", "0:0");
+        assert!(told.ends_with("read-only"), "{told}");
+    }
 }

@@ -253,6 +253,31 @@ fn a_schemas_demands_are_met_and_a_base_image_is_built_for_the_image_that_begins
 }
 
 #[test]
+fn a_further_context_is_an_image_and_a_base_without_a_name_is_asked_for() {
+    let shape = Shape::new("further-context");
+    let document = shape.written();
+    let project = shape.project();
+    let args = |name: &str| {
+        let image = project.images.iter().find(|image| image.name == name);
+        image.unwrap().args.clone()
+    };
+    let shared = "${image.shared.reference}".to_owned();
+    assert_eq!(args("api"), [("SHARED".to_owned(), shared)].into());
+    assert_eq!(args("web"), [].into());
+    let open: Vec<_> = document["open"].as_array().unwrap().iter().collect();
+    let asked = "image `web`: the Dockerfile begins with the argument RUNTIME, and nothing gives it a value \
+                 (./web/Dockerfile:1); write images: {web: {args: {RUNTIME: IMAGE}}}";
+    assert!(open.iter().any(|line| **line == *asked), "{open:?}");
+    assert!(shape.flowing().contains("add `args: {RUNTIME: IMAGE}`"));
+    assert!(
+        !open
+            .iter()
+            .any(|line| line.as_str().unwrap().contains("further context")),
+        "{open:?}"
+    );
+}
+
+#[test]
 fn a_stage_for_development_is_taken_only_with_its_sources_and_on_the_charts_port() {
     let shape = Shape::new("dev-stages");
     shape.written();

@@ -55,7 +55,7 @@ fn nothing_behind(
             return None;
         }
         Behind::Nothing(why) if why.contains(NO_REPLICAS) => (Weight::Told, why),
-        Behind::Expected(why) | Behind::Nothing(why) => (Weight::Broken, why),
+        Behind::Expected(why) | Behind::Nothing(why) | Behind::NoPort(why) => (Weight::Broken, why),
     };
     let near = match pods.is_empty() {
         true => nearest_labels(snapshot, service, &selector),

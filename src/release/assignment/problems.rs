@@ -1,15 +1,22 @@
 //! What is told of an image that fits to no reference, or to several.
 
+use std::collections::BTreeSet;
+
 use super::{Seen, SeenRepositories};
 use crate::config::{ImageConfig, did_you_mean};
 use crate::error::{Code, Error};
 use crate::release::prepare::Prepared;
 use crate::release::values;
 
-pub(super) fn several(
+/// Lines to write, of which one is right.
+const MAX_LINES: usize = 3;
+
+/// `images` are the names of those that come into question.
+pub(super) fn several<'a>(
     seen: &SeenRepositories,
     config: &ImageConfig,
     repositories: &[&str],
+    images: impl Iterator<Item = &'a String>,
 ) -> Error {
     let found = repositories
         .iter()
@@ -32,6 +39,10 @@ pub(super) fn several(
     let error = found.fold(Error::new(Code::ImageUnused, message), |error, seen| {
         error.evidence(seen.shown())
     });
+    let others: BTreeSet<_> = images.filter(|name| **name != config.name).collect();
+    let error = others.into_iter().fold(error, |error, name| {
+        error.evidence(format!("image `{name}` could replace it, too"))
+    });
     error
         .hint(format!(
             "say which one: images: {{{}: {{replaces: [{}]}}}}",
@@ -41,7 +52,12 @@ pub(super) fn several(
         .at(&config.origin.file, config.origin.line)
 }
 
-pub(super) fn nowhere(seen: &SeenRepositories, config: &ImageConfig) -> Error {
+/// `free` are the references that belong to no image yet.
+pub(super) fn nowhere<'a>(
+    seen: &SeenRepositories,
+    free: impl Iterator<Item = &'a Seen>,
+    config: &ImageConfig,
+) -> Error {
     let message = format!(
         "image `{}` replaces no reference of the charts",
         config.name
@@ -50,10 +66,24 @@ pub(super) fn nowhere(seen: &SeenRepositories, config: &ImageConfig) -> Error {
     let error = all.fold(Error::new(Code::ImageUnused, message), |error, seen| {
         error.evidence(seen.shown())
     });
+    let name = &config.name;
+    let mut free: Vec<_> = free.map(|seen| &seen.reference).collect();
+    // Docker's own images are nobody's build.
+    free.sort_by_key(|reference| reference.repository.starts_with("docker.io/library/"));
+    let lines = free
+        .iter()
+        .take(MAX_LINES)
+        .map(|reference| format!("images: {{{name}: {{replaces: [{}]}}}}", reference.written));
+    let lines = match free.is_empty() {
+        true => String::new(),
+        false => format!(
+            "say which reference it replaces, {}; or ",
+            lines.collect::<Vec<_>>().join(" or ")
+        ),
+    };
     error
         .hint(format!(
-            "say which reference it replaces, images: {{{name}: {{replaces: [REFERENCE]}}}}; or give its reference to a value, set: {{PATH: \"${{image.{name}.reference}}\"}}",
-            name = config.name
+            "{lines}give its reference to a value, set: {{PATH: \"${{image.{name}.reference}}\"}}"
         ))
         .at(&config.origin.file, config.origin.line)
 }

@@ -158,7 +158,6 @@ fn the_project_or_the_organisation_may_stand_in_front() {
         found("acme/acme-api"),
         "api ← docker.io/acme/acme-api LastPart"
     );
-    assert!(found("acme/redis-api").starts_with("devk.yaml:3: image `api` replaces no reference"));
     assert_eq!(
         World::of(&["shop-api"]).shown(&["acme/api"]),
         ["shop-api ← docker.io/acme/api LastPart"]
@@ -300,7 +299,69 @@ fn an_image_that_fits_nowhere_is_shown_beside_what_is_rendered() {
             "devk.yaml:3: image `api` replaces no reference of the charts",
             "`acme/backend:2` in Pod/p1 (shop/templates/1.yaml)",
             "`acme/web` in Pod/p0 (shop/templates/0.yaml)",
-            "say which reference it replaces, images: {api: {replaces: [REFERENCE]}}; or give its reference to a value, set: {PATH: \"${image.api.reference}\"}"
+            "say which reference it replaces, images: {api: {replaces: [acme/backend]}}; or give its reference to a value, set: {PATH: \"${image.api.reference}\"}"
         ]
+    );
+}
+
+#[test]
+fn a_word_of_a_reference_names_the_image_where_nothing_else_comes_into_question() {
+    let found = |names: &[&str], references: &[&str]| World::of(names).shown(references);
+    let chosen = ["api ← docker.io/library/shop-api-service Word"];
+    assert_eq!(found(&["api"], &["shop-api-service:1", "redis:7"]), chosen);
+    // A better fit leaves the word alone.
+    assert_eq!(
+        found(&["api"], &["shop-api-service:1", "acme/api:1"]),
+        ["api ← docker.io/acme/api LastPart"]
+    );
+    assert_eq!(
+        found(&["api", "web"], &["acme/api-service", "acme/shop-web-app"]),
+        [
+            "api ← docker.io/acme/api-service Word",
+            "web ← docker.io/acme/shop-web-app Word"
+        ]
+    );
+    let blocks = [block("api.image", "acme/backend")];
+    assert_eq!(
+        World::with_blocks(&["api"], &blocks).shown(&["acme/backend", "other/shop-api-app"]),
+        ["api ← docker.io/acme/backend Values"]
+    );
+}
+
+#[test]
+fn a_word_that_fits_twice_names_all_candidates_and_the_line_to_write() {
+    let found = World::of(&["api"]).shown(&["shop-api-app:1", "acme/shop-api-service"]);
+    assert_eq!(
+        found,
+        [
+            "devk.yaml:3: image `api` could replace several references of the charts",
+            "`acme/shop-api-service` in Pod/p1 (shop/templates/1.yaml)",
+            "`shop-api-app:1` in Pod/p0 (shop/templates/0.yaml)",
+            "say which one: images: {api: {replaces: [acme/shop-api-service]}}"
+        ]
+    );
+    // Another word may make it somebody else's.
+    for other in [
+        "acme/api-worker",
+        "quay.io/oauth2-api/oauth2-api",
+        "acme/redis-api",
+    ] {
+        let found = World::of(&["api", "worker"]).shown(&["acme/worker", other]);
+        assert!(
+            found[0].ends_with("image `api` replaces no reference of the charts"),
+            "{found:?}"
+        );
+    }
+}
+
+#[test]
+fn the_lines_to_write_have_the_references_that_are_rendered() {
+    let found = World::of(&["backend"]).shown(&["redis:7", "acme/server:1"]);
+    let hint = found.last().unwrap();
+    assert!(
+        hint.starts_with(
+            "say which reference it replaces, images: {backend: {replaces: [acme/server]}} or images: {backend: {replaces: [redis]}}; or"
+        ),
+        "{hint}"
     );
 }

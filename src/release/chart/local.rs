@@ -114,12 +114,12 @@ impl Local {
         }
         let entries = files::read(source)?;
         let meta = read_yaml(&entries, source, "Chart.yaml")?;
-        let Some(name) = meta["name"].as_str() else {
+        let Some(name) = yaml::text(&meta["name"]) else {
             return Err(Error::new(Code::ConfigSyntax, "the chart has no `name`").at(file, None));
         };
         let dependencies = dependencies(&meta, &entries, source)?;
         Ok(Self {
-            name: name.to_owned(),
+            name,
             source: source.to_owned(),
             dependencies,
             entries,
@@ -188,22 +188,20 @@ fn dependencies(meta: &Value, entries: &[FileEntry], source: &Path) -> Result<Ve
 }
 
 fn dependency(item: &Value, lock: &Value, source: &Path) -> Option<Dependency> {
-    let name = item["name"].as_str()?.to_owned();
+    let name = yaml::text(&item["name"])?;
     let repository = item["repository"].as_str().unwrap_or_default().to_owned();
     let locked = lock["dependencies"]
         .as_array()
         .into_iter()
         .flatten()
-        .find(|l| l["name"] == name.as_str());
+        .find(|locked| yaml::text(&locked["name"]).as_ref() == Some(&name));
     Some(Dependency {
-        locked: locked
-            .and_then(|l| l["version"].as_str())
-            .map(str::to_owned),
+        locked: locked.and_then(|locked| yaml::text(&locked["version"])),
         local: repository
             .strip_prefix("file://")
             .map(|path| normalize(&source.join(path)))
             .filter(|folder| !is_only_vendored(source, &name, folder)),
-        alias: item["alias"].as_str().map(str::to_owned),
+        alias: yaml::text(&item["alias"]),
         name,
         repository,
     })

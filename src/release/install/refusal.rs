@@ -8,6 +8,7 @@ use kube::api::{Api, DynamicObject};
 use kube::core::{ApiResource, GroupVersionKind};
 use serde_json::Value;
 
+use super::claim;
 use crate::error::{Code, Error, on_cluster};
 use crate::release::manifest::{Manifest, Rendered};
 use crate::release::prepare::Prepared;
@@ -15,7 +16,8 @@ use crate::release::written::Written;
 use crate::shell::quote;
 
 /// How the API server says that a field cannot change (`k8s.io/apimachinery/pkg/api/validation`, and each kind's own).
-const IMMUTABLE: [&str; 7] = [
+const IMMUTABLE: [&str; 8] = [
+    "can not be less than",
     "field is immutable",
     "is immutable after",
     "may not change once set",
@@ -78,8 +80,16 @@ fn of_line(line: &str) -> Vec<Refusal> {
             field: field.to_owned(),
         })
     });
-    pairs.collect()
+    let fixed = claim::of_fixed_size(line).map(|name| Refusal {
+        kind: "PersistentVolumeClaim".to_owned(),
+        group: String::new(),
+        name: name.to_owned(),
+        field: CLAIM_SIZE.to_owned(),
+    });
+    pairs.chain(fixed).collect()
 }
+
+const CLAIM_SIZE: &str = "spec.resources.requests.storage";
 
 impl Refusal {
     pub(super) fn manifest<'a>(&self, rendered: &'a Rendered) -> Option<&'a Manifest> {
@@ -138,9 +148,12 @@ impl Refusal {
         let how = first.map_or_else(String::new, |change| {
             format!(" ({} → {})", change.from, change.to)
         });
+        let why = match self.is_claims_size() {
+            true => format!("its volume keeps the size that it has (`{field}`)"),
+            false => format!("Kubernetes changes its `{field}`{how} in no existing object"),
+        };
         let message = format!(
-            "release `{}` cannot be upgraded: {} `{}` is there, and Kubernetes changes its `{field}`{how} in no existing \
-             object",
+            "release `{}` cannot be upgraded: {} `{}` is there, and {why}",
             prepared.name, self.kind, self.name
         );
         let others = changes.iter().flatten().skip(1);
@@ -164,6 +177,11 @@ impl Refusal {
         }
     }
 
+    /// The size that a claim is to have, and does not get.
+    fn is_claims_size(&self) -> bool {
+        self.kind == "PersistentVolumeClaim" && self.field == CLAIM_SIZE
+    }
+
     fn way_out(&self, prepared: &Prepared, rendered: &Rendered) -> String {
         let namespace = self.manifest(rendered).map_or_else(
             || prepared.namespace.clone(),
@@ -175,7 +193,8 @@ impl Refusal {
                 "make it again; its pods, claims and data stay, and the claims keep their size: {delete}; then `devk up`"
             ),
             "PersistentVolumeClaim" => format!(
-                "set the value back, or make the claim again without the data in it: {delete}; then `devk up`"
+                "set the value back, or make the claim again without the data in it: {}; then `devk up`",
+                claim::removal(&self.name, &namespace, &prepared.namespace, rendered)
             ),
             "Job" if self.is_job(rendered) => format!(
                 "make it again: {delete}; then `devk up`; or have devk do so each time by `replaceJobs: true` in release \
@@ -339,6 +358,18 @@ mod tests {
     }
 
     #[test]
+    fn a_claim_of_another_size_is_one() {
+        let grown = "Error: UPGRADE FAILED: cannot patch \"data\" with kind PersistentVolumeClaim: persistentvolumeclaims \
+                     \"data\" is forbidden: only dynamically provisioned pvc can be resized and the storageclass that \
+                     provisions the pvc must support resize";
+        let shrunk = "Error: UPGRADE FAILED: cannot patch \"data\" with kind PersistentVolumeClaim: \
+                      PersistentVolumeClaim \"data\" is invalid: spec.resources.requests.storage: Forbidden: field can \
+                      not be less than status.capacity";
+        assert!(refusal(grown).is_claims_size());
+        assert_eq!(refusal(grown), refusal(shrunk));
+    }
+
+    #[test]
     fn every_refused_object_of_one_message_is_found() {
         let said = "Error: UPGRADE FAILED: server-side apply failed for object shop/a batch/v1, Kind=Job: Job.batch \"a\" \
                     is invalid: spec.template: Invalid value: …: field is immutable && server-side apply failed for \
@@ -394,7 +425,13 @@ metadata: {name: hook, annotations: {helm.sh/hook: pre-upgrade}}
         assert!(way_out("StatefulSet", "apps", "db").contains(&format!(
             "kubectl delete statefulset.apps db --cascade=orphan --namespace shop {on}"
         )));
-        assert!(way_out("PersistentVolumeClaim", "", "db").contains("without the data in it"));
+        let claim = way_out("PersistentVolumeClaim", "", "db");
+        assert!(claim.contains("without the data in it"));
+        // A claim that a pod uses stays until the pod has ended.
+        assert!(
+            claim.contains("delete persistentvolumeclaim db --wait=false"),
+            "{claim}"
+        );
         let job = way_out("Job", "batch", "seed");
         assert!(job.contains(&format!(
             "kubectl delete job.batch seed --namespace data {on}"

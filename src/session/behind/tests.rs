@@ -155,9 +155,32 @@ async fn a_port_that_no_container_has_is_named() {
         &json!({"app": "api"}),
         &json!({"port": 80, "targetPort": "http"}),
     );
+    let with_ports = |ready, ports: Value| {
+        let mut pod = pod("Running", ready, "ReplicaSet");
+        pod["spec"] = json!({"containers": [{"name": "c", "ports": ports}]});
+        pod
+    };
+    let named = json!([{"name": "web", "containerPort": 8080}, {"containerPort": 9090}]);
+    let found = behind(&[service.clone(), with_ports(true, named.clone())]).await;
+    let why = "port 80 of Service `api` leads to the port `http` of its pods, and no container has one of that name; \
+               pod `api-1` has `web` (8080), 9090";
+    assert_eq!(found, Behind::NoPort(why.to_owned()));
+    assert_eq!(found.why(), Some(format!("no port: {why}")));
+    let Behind::NoPort(why) = behind(&[service.clone(), pod("Running", true, "ReplicaSet")]).await
+    else {
+        panic!("no container has it");
+    };
+    assert!(why.ends_with("pod `api-1` names no ports"), "{why}");
+    // The next pod may have it, as long as this one is not Ready; and this one has it by another protocol only.
+    let found = behind(&[service.clone(), with_ports(false, named)]).await;
+    assert_eq!(found, expected("pod `api-1` is not Ready (Running)"));
+    let udp = json!([{"name": "http", "containerPort": 80, "protocol": "UDP"}]);
+    let found = behind(&[service.clone(), with_ports(true, udp)]).await;
+    assert!(matches!(found, Behind::NoPort(_)), "{found:?}");
+    let right = json!([{"name": "http", "containerPort": 80}]);
     assert_eq!(
-        behind(&[service, pod("Running", true, "ReplicaSet")]).await,
-        expected("no container of pod `api-1` has a port that is called `http`")
+        behind(&[service, with_ports(true, right)]).await,
+        expected("pod `api-1` is Ready, and no EndpointSlice has it yet")
     );
 }
 

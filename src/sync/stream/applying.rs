@@ -7,9 +7,9 @@ use tokio::time::timeout;
 
 use super::{
     Applied, FailedGroup, Failure, LEADS_OUT, MAX_INLINE_BYTES, MAX_PARTS, MOUNTED, Stream,
-    Trouble, patience, silent, uid,
+    Trouble, patience, silent, uid, unwritable,
 };
-use crate::sync::batch::{Item, Wanted};
+use crate::sync::batch::{ContainerPath, Item, Wanted};
 use crate::sync::script::{self, Manner, Uploaded, Writing};
 use crate::sync::upload;
 
@@ -18,31 +18,30 @@ impl Stream {
     /// keep the others from it.
     ///
     /// # Errors
-    /// [`Trouble::Lost`]: nothing is known of the batch; [`Trouble::NeedsRebuild`]: nothing of it was applied, since a file
-    /// would not keep its owner.
+    /// [`Trouble::Lost`]: nothing is known of the batch.
     pub(in crate::sync) async fn apply(
         &mut self,
         items: &[Item],
         writing: Writing,
     ) -> Result<Applied, Trouble> {
-        let (mounted, items): (Vec<Item>, Vec<Item>) = items
-            .iter()
-            .cloned()
-            .partition(|item| self.mounted.contains_key(&item.target.root));
-        let others = |item: &&Item| !self.is_root() && is_anothers(item, &self.user);
-        if let Some(item) = items.iter().find(others) {
-            return Err(self.keeps_no_owner(item));
-        }
-        let items: Vec<_> = items.into_iter().map(|item| self.owned(item)).collect();
         let mut applied = Applied::default();
-        let mut parts = vec![items];
+        let mut sent = vec![];
+        for item in items {
+            match self.unserved(item) {
+                Some(failure) => applied.failures.push(failure),
+                None => sent.push(self.owned(item.clone())),
+            }
+        }
+        let mut parts = vec![sent];
         for number in 0.. {
             let Some(part) = parts.pop() else { break };
             let mut of_part = self.apply_groups(&part, writing).await?;
-            let failed: BTreeSet<_> = of_part.failures.iter().map(|f| f.target.clone()).collect();
-            // Paths of one folder fail together: halving tells which of them it was.
+            // Paths of one folder fail together: halving tells which of them it was. Those of a folder that cannot be
+            // written fail one by one, too.
+            let may_pass = of_part.failures.iter().filter(|f| !f.needs_build);
+            let failed: BTreeSet<_> = may_pass.map(|f| f.target.clone()).collect();
             if failed.len() > 1 && number < MAX_PARTS {
-                of_part.failures.clear();
+                of_part.failures.retain(|f| f.needs_build);
                 of_part
                     .streamed
                     .retain(|target, _| !failed.contains(target));
@@ -56,13 +55,23 @@ impl Stream {
             applied.streamed.extend(of_part.streamed);
             applied.failures.extend(of_part.failures);
         }
-        for item in mounted {
-            applied.failures.push(Failure {
-                mount: self.mounted.get(&item.target.root).cloned(),
-                ..Failure::new(item.target, MOUNTED)
+        Ok(applied)
+    }
+
+    /// What keeps an item from being sent.
+    fn unserved(&self, item: &Item) -> Option<Failure> {
+        let target = || item.target.clone();
+        if let Some(mount) = self.mounted.get(&item.target.root) {
+            return Some(Failure {
+                mount: Some(mount.clone()),
+                ..Failure::new(target(), MOUNTED)
             });
         }
-        Ok(applied)
+        if let Some(why) = self.unwritable.get(&item.target.root) {
+            return Some(Failure::needs_build(target(), why));
+        }
+        let is_kept = self.is_root() || !is_anothers(item, &self.user);
+        (!is_kept).then(|| Failure::needs_build(target(), self.keeps_no_owner(item)))
     }
 
     /// Without an owner that the file has anyway, or that only root could give it.
@@ -72,16 +81,21 @@ impl Stream {
         Item { owner, ..item }
     }
 
-    fn keeps_no_owner(&self, item: &Item) -> Trouble {
-        let root = self.roots.get(item.target.root);
-        let mut path = PathBuf::from(root.map_or("", String::as_str));
-        path.extend(item.target.folders.iter().chain([&item.target.name]));
-        Trouble::NeedsRebuild(format!(
+    fn keeps_no_owner(&self, item: &Item) -> String {
+        format!(
             "`{}` belongs to {} in the image, and the container's user {} cannot give files away",
-            path.display(),
+            self.folder(&item.target).join(&item.target.name).display(),
             item.owner.as_deref().unwrap_or_default(),
             self.user
-        ))
+        )
+    }
+
+    /// The folder of a path, an absolute path in the container.
+    fn folder(&self, target: &ContainerPath) -> PathBuf {
+        let root = self.roots.get(target.root);
+        let mut path = PathBuf::from(root.map_or("", String::as_str));
+        path.extend(&target.folders);
+        path
     }
 
     async fn apply_groups(&mut self, items: &[Item], writing: Writing) -> Result<Applied, Trouble> {
@@ -125,9 +139,19 @@ impl Stream {
                 script::MOUNTED_STATUS => MOUNTED,
                 _ => said.as_str(),
             };
-            let failure = |item: &&Item| Failure {
-                mount: (status == script::MOUNTED_STATUS).then(|| mount.clone()),
-                ..Failure::new(item.target.clone(), why)
+            let failure = |item: &&Item| match status {
+                script::UNWRITABLE_STATUS => {
+                    let folder = self.folder(&item.target).display().to_string();
+                    // The last that was said may be of another group.
+                    let denied =
+                        ["Permission denied", "Read-only"][usize::from(said.contains("Read-only"))];
+                    let why = unwritable(&folder, denied, &self.user);
+                    Failure::needs_build(item.target.clone(), why)
+                }
+                _ => Failure {
+                    mount: (status == script::MOUNTED_STATUS).then(|| mount.clone()),
+                    ..Failure::new(item.target.clone(), why)
+                },
             };
             applied.failures.extend(items.iter().map(failure));
         }

@@ -30,9 +30,12 @@ impl Worker {
         } else {
             stream.apply(&items, writing).await?
         };
-        let covered = self.take_covered(&sent, &mut applied);
+        let mut left = self.take_covered(&sent, &mut applied);
+        left.extend(self.take_unwritable(&sent, &mut applied));
         let at = Instant::now();
-        let is_derived_file = |read: &&&Read| read.is_file() && read.item.rule.is_none();
+        let is_derived_file = |read: &&&Read| {
+            read.is_file() && read.item.rule.is_none() && !left.contains(&read.path)
+        };
         let derived = sent.iter().filter(is_derived_file).copied();
         self.follow_reload(serving, derived, at);
         let is_failed = |read: &&Read| {
@@ -43,7 +46,7 @@ impl Worker {
         };
         let (failed, done): (Vec<_>, Vec<_>) = sent
             .into_iter()
-            .filter(|read| !covered.contains(&read.path))
+            .filter(|read| !left.contains(&read.path))
             .partition(is_failed);
         let unread = batch
             .unread

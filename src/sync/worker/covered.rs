@@ -1,4 +1,4 @@
-//! Paths over which the pod mounts something.
+//! Paths that stay as they are in this container: the pod mounts something over them, or its user may not write there.
 
 use std::collections::BTreeSet;
 use std::path::PathBuf;
@@ -8,6 +8,30 @@ use super::reading::Read;
 use crate::sync::stream::Applied;
 
 impl Worker {
+    /// Takes what only a build brings to the container out of the failures, and asks for the build. The answer is those
+    /// paths.
+    pub(super) fn take_unwritable(
+        &self,
+        sent: &[&Read],
+        applied: &mut Applied,
+    ) -> BTreeSet<PathBuf> {
+        let mut taken = BTreeSet::new();
+        applied.failures.retain(|failure| {
+            if failure.needs_build {
+                let of_target = sent
+                    .iter()
+                    .filter(|read| read.item.target == failure.target);
+                for read in of_target {
+                    let why = failure.why.clone();
+                    self.shared.rebuild(Some(read.path.clone()), why);
+                    taken.insert(read.path.clone());
+                }
+            }
+            !failure.needs_build
+        });
+        taken
+    }
+
     /// Takes what a mount of the pod covers out of the failures, and tells it. The answer is those paths.
     pub(super) fn take_covered(&self, sent: &[&Read], applied: &mut Applied) -> BTreeSet<PathBuf> {
         if applied.failures.is_empty() {

@@ -171,3 +171,22 @@ fn what_a_container_lacked_when_it_went_is_built_if_nothing_is_known_to_notice_i
     assert!(rebuilds.try_recv().is_err(), "it is asked for once");
     drop(dir);
 }
+
+#[test]
+fn what_the_containers_user_may_not_write_is_built_and_not_tried_again() {
+    use crate::sync::stream::Failure;
+    let (_dir, worker) = worker(&["x", "y"]);
+    let reads = [read(&worker, "x"), read(&worker, "y")];
+    let sent: Vec<_> = reads.iter().collect();
+    let target = |n: usize| reads[n].item.target.clone();
+    let mut applied = Applied {
+        failures: vec![
+            Failure::needs_build(target(0), "`/app` cannot be written"),
+            Failure::new(target(1), "busy"),
+        ],
+        ..Applied::default()
+    };
+    let left = worker.take_unwritable(&sent, &mut applied);
+    assert_eq!(left, [PathBuf::from("x")].into());
+    assert_eq!(applied.failures, [Failure::new(target(1), "busy")]);
+}

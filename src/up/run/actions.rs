@@ -296,7 +296,7 @@ impl Run<'_> {
     }
 
     /// Ends when waiting for a pod has become pointless: the release did not become ready, nothing asks for a pod behind
-    /// the forward's Service, or the pod that something asks for did not come in time.
+    /// the forward's Service, no pod has the port, or the pod that something asks for did not come in time.
     async fn without_pod(&self, fact: &ForwardFact) -> Result<Done> {
         if !self.becomes_ready(&fact.release).await {
             // The failed step is reported already; this one follows from it.
@@ -309,7 +309,9 @@ impl Run<'_> {
         loop {
             let behind = behind::look(&self.access()?.client, &session::target(fact)).await;
             match (&behind, behind.why()) {
-                (Behind::Nothing(_), Some(why)) => return Ok(self.waits(fact, why)),
+                (Behind::Nothing(_) | Behind::NoPort(_), Some(why)) => {
+                    return Ok(self.waits(fact, why));
+                }
                 (_, why) if Instant::now() >= deadline => return Err(no_pod(fact, why)),
                 _ => tokio::time::sleep(LOOK_INTERVAL).await,
             }
