@@ -23,7 +23,7 @@ use crate::release::install::InstallTarget;
 use crate::release::namespaces::OtherNamespaces;
 use crate::release::{installed, render};
 use crate::ui::event::{Reporter, Step};
-pub use anothers::refuse_anothers;
+pub use anothers::{refuse_anothers, refuse_anothers_session};
 
 /// What `down` will do, said before it is done.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]

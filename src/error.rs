@@ -138,7 +138,7 @@ codes! {
     SessionLost => "session.lost", Failed, "the supervisor ended without an answer";
     SessionMissed => "session.missed", Failed, "a client read too slowly and missed steps";
     SessionOutdated => "session.outdated", Usage, "the session runs another build of devk than the client";
-    SessionProject => "session.project", Usage, "devk.yaml names another project than the running session";
+    SessionProject => "session.project", Usage, "devk.yaml names another project than the running session, or the session is that of another folder";
     SessionNone => "session.none", Usage, "no session of this project is running";
     ServiceUnknown => "service.unknown", Usage, "the project has no service of that name, or several that end in it";
     TourProject => "tour.project", Usage, "the tour is for the demo, and the project lacks the demo's files or forwards";

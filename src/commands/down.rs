@@ -63,10 +63,10 @@ pub(super) async fn end(
 ) -> Result<EndedStack, Errors> {
     // A session can be ended without Docker.
     let engine = docker::connect(&Environment::of_process()).await;
-    if let Ok(engine) = &engine {
-        let cluster = ManagedCluster::of(engine, &project.cluster, &context.paths);
-        refuse_anothers(&cluster, project, &context.paths).await?;
-    }
+    let engines = engine.as_ref().ok();
+    let cluster =
+        engines.map(|engine| ManagedCluster::of(engine, &project.cluster, &context.paths));
+    refuse_anothers(cluster.as_ref(), project, &context.paths).await?;
     // No other session may start until everything has ended: nothing would clean up its state and listeners.
     let _locked_out = client::end(&context.paths, &project.id).await?;
     let engine = engine?;

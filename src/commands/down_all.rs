@@ -118,7 +118,7 @@ fn confirm(projects: &[PlacedProject]) -> Result<()> {
     Err(error.hint("devk down --all    # stops them and keeps their data"))
 }
 
-/// None: nothing of it ran, as the namespace of its name is that of another folder of this user.
+/// None: nothing of it ran, as the namespace or the session of its name is that of another folder of this user.
 async fn end_one(
     context: &Context,
     placed: &PlacedProject,
@@ -148,7 +148,7 @@ fn is_of_another_folder(errors: &Errors, placed: &PlacedProject, all: &[PlacedPr
     let is_foreign = errors
         .0
         .iter()
-        .all(|error| error.code == Code::NamespaceForeign);
+        .all(|error| matches!(error.code, Code::NamespaceForeign | Code::SessionProject));
     let mut others = all.iter().map(|other| &other.lessee);
     is_foreign
         && others
@@ -241,6 +241,9 @@ mod tests {
         let other = placed("other", "/src/other");
         assert!(is_of_another_folder(&foreign, &one, &[one.clone(), clone]));
         assert!(!is_of_another_folder(&foreign, &one, &[one.clone(), other]));
+        let session = Errors::from(Error::new(Code::SessionProject, "x"));
+        let clones = [one.clone(), placed("shop", "/src/clone")];
+        assert!(is_of_another_folder(&session, &one, &clones));
         let lost = Errors::from(Error::new(Code::ClusterUnreachable, "x"));
         let clone = placed("shop", "/src/clone");
         assert!(!is_of_another_folder(&lost, &one, &[one.clone(), clone]));

@@ -11,6 +11,7 @@ use crate::bridge::{Bridging, Switch};
 use crate::compose;
 use crate::daemon::client;
 use crate::daemon::control::{Connection, Lifetime, Reply, Request};
+use crate::down::refuse_anothers_session;
 use crate::environment::Environment;
 use crate::error::{Code, Error, Errors, Exit, Result};
 use crate::limits;
@@ -18,6 +19,7 @@ use crate::log_lines::last_lines;
 use crate::observe;
 use crate::plan::{Plan, PlannedStep};
 use crate::program::Build;
+use crate::release::requirements::missing_stores;
 use crate::session::outcome::Outcome;
 use crate::ui::event::Event;
 use crate::ui::{self, Format, View};
@@ -66,6 +68,16 @@ pub async fn dry_run(context: &Context, options: UpOptions) -> Result<Exit, Erro
     let mut observed =
         observe::observe(&project, compose, &paths, &own, &environment, bridging).await?;
     observed.facts.sleep_others = options.sleep_others;
+    if let Some(access) = &observed.access {
+        for release in &observed.releases {
+            let others = observe::other_renderings(&observed.releases, &release.prepared.name);
+            let (prepared, rendered) = (&release.prepared, &release.rendered);
+            let missing = missing_stores(&access.client, prepared, rendered, &others).await;
+            missing
+                .iter()
+                .for_each(|error| ui::warning(error, context.format));
+        }
+    }
     let plan = Plan::of(&observed.facts);
     match context.format {
         Format::Json => ui::json(&plan)?,
@@ -125,6 +137,11 @@ pub async fn run(
     limits::raise_files()?;
     let project = context.project()?;
     if options.restart {
+        match refuse_anothers_session(&project, &context.paths).await {
+            // Of an older devk, say, which is what is to be replaced.
+            Err(error) if error.code == Code::SessionLost => {}
+            asked => asked?,
+        }
         drop(client::end(&context.paths, &project.id).await?);
     }
     let mut view = View::of(context.format);

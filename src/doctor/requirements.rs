@@ -60,6 +60,7 @@ async fn missing(
         let others = observe::other_renderings(releases, &prepared.name);
         found.extend(requirements::missing_kinds(client, prepared, rendered, helm).await?);
         found.extend(requirements::missing_objects(client, prepared, rendered, &others).await);
+        found.extend(requirements::missing_stores(client, prepared, rendered, &others).await);
         let namespace = &prepared.namespace;
         if installed::installed(client, namespace, &prepared.name)
             .await?

@@ -174,7 +174,10 @@ pub async fn present(docker: &Docker, reference: &str) -> Result<Option<String>>
 }
 
 /// An image that the Engine has.
-pub(super) async fn inspect(docker: &Docker, reference: &str) -> Result<Option<ImageInspect>> {
+///
+/// # Errors
+/// As [`present`].
+pub async fn inspect(docker: &Docker, reference: &str) -> Result<Option<ImageInspect>> {
     match docker.inspect_image(reference).await {
         Ok(image) => Ok(Some(image)),
         Err(error) if is_not_found(&error) => Ok(None),

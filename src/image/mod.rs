@@ -20,11 +20,11 @@ mod secrets;
 mod trace;
 mod upload;
 
-pub use build::{build, present};
+pub use build::{build, inspect, present};
 pub use facts::{ImageFacts, ImageHealthcheck, KNOWN_PROGRAMS, exposed_ports, facts};
 pub use hash::{Content, ContextManifest, Hashed, ManifestEntry, content_hash, image_ref};
 pub use instructions::Instructions;
-pub use load::{Loaded, Loader, normalise, on_node};
+pub use load::{Loaded, Loader, OnNode, compared, normalise, on_node};
 pub use look::{FoundPath, ImageLook, Places, look, remove_looks, triggers};
 pub use reference::ReferenceParts;
 pub use registry::nowhere;

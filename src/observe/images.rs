@@ -4,12 +4,14 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
+use bollard::models::ImageInspect;
+
 use super::charts::{Charts, PreparedRelease};
 use crate::cluster::Node;
 use crate::config::{ImageConfig, Project, Sync, SyncRule, build_waves, is_base};
 use crate::docker::Engine;
 use crate::error::{Code, Error, Errors, Problems};
-use crate::image::{self, ContextManifest, ImageRef, SameImages};
+use crate::image::{self, ContextManifest, ImageRef, OnNode, SameImages};
 use crate::plan::{ImageFact, is_built};
 use crate::ports::Forward;
 use crate::sync::dockerfile::Dockerfile;
@@ -218,7 +220,7 @@ pub(super) async fn image_facts(
     }
     let present = references
         .iter()
-        .map(|(_, reference)| image::present(&engine.docker, reference));
+        .map(|(_, reference)| image::inspect(&engine.docker, reference));
     let (lists, present) = tokio::try_join!(
         futures::future::try_join_all(lists),
         futures::future::try_join_all(present)
@@ -230,10 +232,15 @@ pub(super) async fn image_facts(
         let config = configs.find(|config| config.name == name);
         config.map_or_else(BTreeSet::new, ImageConfig::bases)
     };
-    let mut fact = |((built_as, reference), id): ((Option<String>, String), Option<String>)| {
-        let name = image::normalise(&reference);
-        let on_nodes = !lists.is_empty() && lists.iter().all(|list| list.contains_key(&name));
-        ImageFact {
+    let mut facts = vec![];
+    for ((built_as, reference), image) in references.into_iter().zip(present) {
+        let mut found = BTreeSet::new();
+        for (node, list) in nodes.iter().zip(&lists) {
+            let docker = &engine.docker;
+            let image = image.as_ref();
+            found.insert(image::compared(docker, &node.name, list, &reference, image).await?);
+        }
+        facts.push(ImageFact {
             bases: built_as.as_deref().map(bases).unwrap_or_default(),
             is_base: built_as
                 .as_deref()
@@ -241,12 +248,12 @@ pub(super) async fn image_facts(
                 && !used.contains(&reference),
             pulls: pulls.remove(&reference).unwrap_or_default(),
             built_as,
-            in_docker: id.is_some(),
-            on_nodes,
+            in_docker: image.is_some(),
+            on_nodes: found == [OnNode::Same].into(),
+            is_outdated: found.contains(&OnNode::Other),
             reference,
-        }
-    };
-    let facts: Vec<_> = references.into_iter().zip(present).map(&mut fact).collect();
+        });
+    }
     // What Docker does not have devk cannot bring.
     let (here, others): (Vec<_>, Vec<_>) = facts
         .into_iter()
@@ -276,11 +283,11 @@ async fn lacking_bases(
     engine: &Engine,
     built: &[BuiltImage],
     references: &[(Option<String>, String)],
-    present: &[Option<String>],
+    present: &[Option<ImageInspect>],
 ) -> Result<BTreeMap<String, BTreeSet<String>>, Errors> {
     let is_there = |reference: &String| {
         let mut known = references.iter().zip(present);
-        known.any(|((_, known), id)| known == reference && id.is_some())
+        known.any(|((_, known), image)| known == reference && image.is_some())
     };
     let mut lacking = BTreeMap::new();
     for image in built {

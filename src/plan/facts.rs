@@ -36,6 +36,8 @@ pub struct ImageFact {
     pub pulls: BTreeSet<String>,
     /// Every node has the image. False if the nodes cannot be asked.
     pub on_nodes: bool,
+    /// A node has something else under its name than Docker has.
+    pub is_outdated: bool,
 }
 
 impl ImageFact {

@@ -57,6 +57,10 @@ pub(super) fn load(image: &ImageFact) -> PlannedStep {
     let (why, skip) = match (image.on_nodes, image.is_pinned()) {
         (true, _) => ("every node has it", true),
         (false, true) => ("it is pinned by its digest: the node pulls it", true),
+        (false, false) if image.is_outdated => (
+            "a node has other content under this name than Docker",
+            false,
+        ),
         (false, false) => ("a node lacks it", false),
     };
     let action = Action::Load {

@@ -407,6 +407,7 @@ mod tests {
             reference: format!("devk.local/shop/{name}:1"),
             in_docker: false,
             on_nodes: false,
+            is_outdated: false,
         };
         let redis = ImageFact {
             bases: BTreeSet::new(),
@@ -416,6 +417,7 @@ mod tests {
             reference: "redis:7".into(),
             in_docker: true,
             on_nodes: false,
+            is_outdated: false,
         };
         let release = |name: &str, uses: &[&str]| ReleaseFact {
             name: name.to_owned(),
@@ -594,6 +596,21 @@ mod tests {
     }
 
     #[test]
+    fn an_image_that_was_built_anew_under_its_name_is_loaded_again_and_the_plan_says_why() {
+        let mut facts = facts();
+        let redis = facts.images.iter_mut().find(|i| i.reference == "redis:7");
+        redis.unwrap().is_outdated = true;
+        let steps = Plan::of(&facts).steps;
+        let load = steps.iter().find(|step| step.id == "image.load/redis:7");
+        let load = load.unwrap();
+        assert!(!load.skip);
+        assert_eq!(
+            load.why,
+            "a node has other content under this name than Docker"
+        );
+    }
+
+    #[test]
     fn every_image_that_pods_run_is_listed_with_where_it_comes_from() {
         let mut facts = facts();
         facts.releases[1].uses = [
@@ -705,6 +722,7 @@ mod tests {
             reference,
             in_docker: true,
             on_nodes: false,
+            is_outdated: false,
         });
         let plan = Plan::of(&facts);
         let load = plan

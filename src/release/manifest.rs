@@ -142,6 +142,11 @@ impl Manifest {
         self.hooks().next().is_some()
     }
 
+    /// True if helm runs it at this event, such as `pre-install`.
+    pub fn is_hook_of(&self, event: &str) -> bool {
+        self.hooks().any(|hook| hook == event)
+    }
+
     fn is_test(&self) -> bool {
         let mut hooks = self.hooks().peekable();
         hooks.peek().is_some()

@@ -104,7 +104,7 @@ impl ProjectPods {
 }
 
 /// The labels of the pods of each workload outside of the project's namespace. Hooks are left out: helm waits for them.
-fn elsewhere<'a>(
+pub fn elsewhere<'a>(
     installed: impl Iterator<Item = &'a Rendered>,
     project: &str,
 ) -> BTreeMap<String, Vec<PodLabels>> {

@@ -8,6 +8,7 @@ mod definitions;
 mod kinds;
 mod objects;
 mod owners;
+mod stores;
 mod unready;
 
 pub use definitions::{absent_definitions, changed_definitions};
@@ -15,6 +16,7 @@ pub use kinds::missing_kinds;
 pub(super) use kinds::{no_such_kind, unmatched};
 pub use objects::missing_objects;
 pub use owners::{owned_by_others, rendered_twice};
+pub use stores::missing_stores;
 pub use unready::at_its_cause;
 
 use super::manifest::Manifest;

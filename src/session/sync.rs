@@ -17,8 +17,10 @@ use crate::config::is_base;
 use crate::error::{Code, Error, Result};
 use crate::image;
 use crate::observe::{BuiltImage, PreparedRelease};
+use crate::release::manifest::Rendered;
 use crate::release::namespaces;
 use crate::release::pods::{self, ConfigSources, list};
+use crate::release::project_pods;
 use crate::sync::containers::{self, Containers};
 use crate::sync::engine::{Rebuild, Settings, Surroundings, SyncEngine};
 use crate::sync::pods::Pods;
@@ -116,6 +118,8 @@ impl Syncing {
     ) -> Vec<(String, Result<()>)> {
         let namespaces = namespaces::of(project, releases.iter().map(|release| &release.rendered));
         let is_first = self.watched.is_empty();
+        let rendered = releases.iter().map(|release| &release.rendered);
+        self.limit_pods(project, &namespaces, rendered);
         for namespace in &namespaces {
             if self.watched.insert(namespace.clone()) {
                 let clients = self.around.clients.clone();
@@ -159,6 +163,25 @@ impl Syncing {
         now.extend(self.superseded(&now, &failed));
         self.engines.send_replace(now);
         answers
+    }
+
+    /// Other namespaces than the project's own have pods of others, too: kube-system for a release that has a RoleBinding
+    /// there.
+    fn limit_pods<'a>(
+        &self,
+        project: &str,
+        namespaces: &BTreeSet<String>,
+        rendered: impl Iterator<Item = &'a Rendered>,
+    ) {
+        let mut own = project_pods::elsewhere(rendered, project);
+        let others = namespaces.union(&self.watched);
+        let others = others.filter(|namespace| *namespace != project);
+        let elsewhere = others.map(|namespace| {
+            let labels = own.remove(namespace).unwrap_or_default();
+            (namespace.clone(), labels)
+        });
+        let elsewhere = elsewhere.collect();
+        self.pods.send_if_modified(|pods| pods.limit(elsewhere));
     }
 
     /// The engines that go on beside those of `now`; `failed` names the images that have none there.
@@ -459,6 +482,26 @@ mod tests {
             .collect();
         assert_eq!(roots, [["/two"]]);
         noted(&engines[0]).await;
+    }
+
+    #[test]
+    fn pods_of_a_namespace_where_a_release_has_but_a_role_binding_do_not_count() {
+        let text = "kind: RoleBinding\nmetadata: {name: reader, namespace: kube-system}\n";
+        let rendered = Rendered::parse(text).unwrap();
+        let syncing = syncing(&built(Path::new("/nowhere"), "/one"));
+        let namespaces = namespaces::of("shop", [&rendered]);
+        syncing.limit_pods("shop", &namespaces, [&rendered].into_iter());
+        let pod = |name: &str| {
+            let metadata = serde_json::json!({"metadata": {"name": name}});
+            Arc::new(serde_json::from_value(metadata).unwrap())
+        };
+        syncing.pods.send_modify(|pods| {
+            pods.take("kube-system", &[pod("coredns")]);
+            pods.take("shop", &[pod("api")]);
+        });
+        let pods = syncing.pods().borrow().clone();
+        let names: Vec<_> = pods.iter().map(|pod| pod.name.as_str()).collect();
+        assert_eq!(names, ["api"]);
     }
 
     #[tokio::test]

@@ -223,7 +223,10 @@ impl SyncEngine {
             .unreadable
             .iter()
             .map(|(path, why)| format!("cannot read `{}`: {why}", path.display()));
+        let is_shown = !state.containers.is_empty() || !state.serving.is_empty();
+        let builds = self.shared.settings.rules.builds();
         SyncStatus {
+            builds: builds.filter(|_| !is_shown),
             image: self.shared.settings.image.clone(),
             reference: self.shared.settings.reference.clone(),
             generation: state.journal.generation(),

@@ -23,14 +23,23 @@ const STUCK: [&str; 6] = [
 /// SIGTERM's exit code: whoever is asked to end does.
 const TERMINATED: i32 = 128 + 15;
 
+/// By namespace that is not the project's own: the labels of the pods of each workload that the project has there.
+pub type OwnElsewhere = BTreeMap<String, Vec<BTreeMap<String, String>>>;
+
 /// Pods by namespace and name, without those that are about to end.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct Pods(BTreeMap<(String, String), PodState>);
+pub struct Pods {
+    states: BTreeMap<(String, String), PodState>,
+    /// Of these namespaces only the project's own pods count.
+    elsewhere: OwnElsewhere,
+}
 
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct PodState {
     pub namespace: String,
     pub name: String,
+    /// A pod of a StatefulSet has the name of the one that it replaces.
+    pub uid: String,
     /// What made it, such as a Deployment, by its name; its own name if nothing did.
     pub workload: String,
     pub labels: BTreeMap<String, String>,
@@ -64,8 +73,8 @@ pub struct Crash {
 
 impl Pods {
     /// Takes over the pods of a namespace. Whether anything is another.
-    pub(super) fn take(&mut self, namespace: &str, pods: &[Arc<Pod>]) -> bool {
-        let mut now = self.0.clone();
+    pub(crate) fn take(&mut self, namespace: &str, pods: &[Arc<Pod>]) -> bool {
+        let mut now = self.states.clone();
         now.retain(|(of, _), _| of != namespace);
         let staying = pods
             .iter()
@@ -73,16 +82,26 @@ impl Pods {
         for pod in staying {
             let key = (namespace.to_owned(), pod.name_any());
             let mut state = PodState::of(namespace, pod);
-            if let Some(before) = self.0.get(&key) {
+            if let Some(before) = self.states.get(&key) {
                 state.keep_times(before);
             }
             now.insert(key, state);
         }
-        std::mem::replace(&mut self.0, now) != self.0
+        std::mem::replace(&mut self.states, now) != self.states
     }
 
+    /// Whose pods count in namespaces that others use, too. Whether that is another than before.
+    pub fn limit(&mut self, elsewhere: OwnElsewhere) -> bool {
+        std::mem::replace(&mut self.elsewhere, elsewhere) != self.elsewhere
+    }
+
+    /// The pods of the project.
     pub fn iter(&self) -> impl Iterator<Item = &PodState> {
-        self.0.values()
+        let is_own = |pod: &&PodState| match self.elsewhere.get(&pod.namespace) {
+            Some(workloads) => workloads.iter().any(|labels| pod.has_labels(labels)),
+            None => true,
+        };
+        self.states.values().filter(is_own)
     }
 }
 
@@ -114,12 +133,18 @@ impl PodState {
         Self {
             namespace: namespace.to_owned(),
             name: pod.name_any(),
+            uid: pod.uid().unwrap_or_default(),
             workload: workload(pod),
             labels: pod.labels().clone(),
             is_ready,
             is_job: has_ended || owner.is_some_and(|owner| owner.kind == "Job"),
             containers: containers.collect(),
         }
+    }
+
+    pub fn has_labels(&self, labels: &BTreeMap<String, String>) -> bool {
+        let has = |(key, value)| self.labels.get(key) == Some(value);
+        labels.iter().all(has)
     }
 
     /// Whether the spec of a container has an image's reference.
@@ -254,6 +279,29 @@ mod tests {
         assert_eq!(containers[1].stuck.as_deref(), Some("CrashLoopBackOff"));
         let [before, now] = containers.map(|container| container.crash.unwrap());
         assert_eq!((before.code, now.code), (1, 3));
+    }
+
+    #[test]
+    fn in_namespaces_of_others_only_pods_of_the_projects_workloads_count() {
+        let named = |name: &str, labels: Value| {
+            let metadata = json!({"name": name, "labels": labels});
+            Arc::new(serde_json::from_value(json!({"metadata": metadata})).unwrap())
+        };
+        let agent = || named("agent", json!({"app": "agent", "pod-template-hash": "1"}));
+        let mut pods = Pods::default();
+        pods.take("kube-system", &[named("coredns", json!({"app": "dns"}))]);
+        pods.take("tools", &[agent(), named("other", json!({"app": "other"}))]);
+        pods.take("shop", &[named("api", json!({}))]);
+        let own = BTreeMap::from([("app".to_owned(), "agent".to_owned())]);
+        let elsewhere = OwnElsewhere::from([
+            ("kube-system".to_owned(), vec![]),
+            ("tools".to_owned(), vec![own]),
+        ]);
+        assert!(pods.limit(elsewhere.clone()));
+        assert!(!pods.limit(elsewhere), "it is the same");
+        pods.take("kube-system", &[agent()]);
+        let names: Vec<_> = pods.iter().map(|pod| pod.name.as_str()).collect();
+        assert_eq!(names, ["api", "agent"]);
     }
 
     #[test]

@@ -162,6 +162,19 @@ impl Rules {
         matches!(&self.ways, Ways::Auto(auto) if auto.reloader.is_some())
     }
 
+    /// Why saves are builds as far as no container has shown anything else, in words for the user. None if rules or a
+    /// known reloader bring them into containers.
+    pub fn builds(&self) -> Option<String> {
+        match &self.ways {
+            Ways::None(why) => Some(format!("saves are builds: {why}")),
+            Ways::Auto(auto) if auto.reloader.is_none() => Some(
+                "saves are builds: the command starts no known reloader; `sync:` rules with `run:` in devk.yaml avoid it"
+                    .to_owned(),
+            ),
+            Ways::Auto(_) | Ways::Written(_) => None,
+        }
+    }
+
     /// Whether they are read off the Dockerfile, and so have to be checked against the image.
     pub fn are_read(&self) -> bool {
         matches!(self.ways, Ways::Auto(_))

@@ -22,6 +22,9 @@ pub struct SyncStatus {
     /// Changed paths that wait until the image can be looked at: whether a sync or a build serves them is not known yet.
     pub undecided: usize,
     pub containers: Vec<ContainerStatus>,
+    /// Why saves are builds, in words for the user; null if they are none, or if a container says how they reach it.
+    #[serde(default)]
+    pub builds: Option<String>,
     #[serde(flatten)]
     pub latency: Latency,
     /// What keeps it from being complete, in words for the user.

@@ -1,6 +1,7 @@
 //! One worker a container: holds its stream and brings it what it lacks.
 
 mod applying;
+mod commands;
 mod covered;
 mod reading;
 mod reload;
@@ -27,7 +28,7 @@ use super::stream::{Stream, Trouble};
 use super::watching::Watching;
 use crate::again::Pauses;
 use crate::error::internal;
-use applying::endless;
+use commands::WrongCommands;
 use reading::{Batch, Read};
 pub(super) use served::NO_RELOADER;
 use unverified::Unverified;
@@ -105,8 +106,7 @@ struct Worker {
     failed: BTreeSet<PathBuf>,
     /// What was not sent as the intake saw it.
     unverified: BTreeMap<PathBuf, Unverified>,
-    /// Commands that did not end.
-    hung: BTreeSet<Vec<String>>,
+    commands: WrongCommands,
     /// What was seen to notice saves in it.
     serving: Option<ServedBy>,
     /// What the reloader in it watches, once something was saved.
@@ -124,14 +124,13 @@ impl Worker {
     fn new(shared: Arc<Shared>, id: String, container: Container) -> Self {
         let failed = BTreeSet::new();
         let unverified = BTreeMap::new();
-        let hung = BTreeSet::new();
         Self {
             shared,
             id,
             container,
             failed,
             unverified,
-            hung,
+            commands: WrongCommands::default(),
             serving: None,
             watching: None,
             at_rest: None,
@@ -157,8 +156,8 @@ impl Worker {
             let trouble = match Stream::open(&client, &self.container, &roots).await {
                 Ok(stream) => {
                     pauses.reset();
-                    let hung = self.hung.first().map(|command| endless(command));
-                    self.tell(|status| (status.open, status.trouble) = (true, hung));
+                    let wrong = self.commands.told();
+                    self.tell(|status| (status.open, status.trouble) = (true, wrong));
                     self.serve(stream).await
                 }
                 Err(trouble) => trouble,
@@ -196,6 +195,9 @@ impl Worker {
         let mut attention = self.shared.attention.subscribe();
         let mut pauses = Pauses::new(FIRST_RETRY_DELAY, MAX_RETRY_DELAY);
         if let Err(trouble) = self.look(&mut stream).await {
+            return trouble;
+        }
+        if let Err(trouble) = self.run_again(&mut stream).await {
             return trouble;
         }
         loop {

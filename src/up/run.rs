@@ -1,6 +1,7 @@
 //! One run of a plan: its steps and their results.
 
 mod actions;
+mod loading;
 mod missing;
 mod others;
 

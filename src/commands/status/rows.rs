@@ -59,7 +59,8 @@ pub(super) fn sync_rows(sync: &SyncStatus) -> Vec<Vec<String>> {
         let lines = c.serving.iter().cloned().chain(why).chain(covered);
         lines.map(|line| format!("{}: {line}", c.pod))
     });
-    let troubles = sync.troubles.iter().cloned().chain(of_containers);
+    let troubles = sync.builds.iter().chain(&sync.troubles).cloned();
+    let troubles = troubles.chain(of_containers);
     std::iter::once(row([&state, &took.unwrap_or_default()]))
         .chain(troubles.map(|why| row([&why, ""])))
         .collect()
@@ -130,4 +131,21 @@ pub(super) fn pod_row(pod: &PodStatus, home: &str) -> Vec<String> {
         .flatten()
         .collect();
     vec!["pod".to_owned(), pod.name.clone(), ready, more.join(", ")]
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_image_whose_saves_are_builds_says_so_without_a_container() {
+        let sync = SyncStatus {
+            image: "api".to_owned(),
+            builds: Some("saves are builds: other images are built from it".to_owned()),
+            ..SyncStatus::default()
+        };
+        let rows = sync_rows(&sync);
+        let why = "saves are builds: other images are built from it";
+        assert_eq!(rows[1], ["sync", "api", why, ""]);
+    }
 }

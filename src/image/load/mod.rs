@@ -39,6 +39,7 @@ mod warm;
 
 pub(super) use engine::sweep;
 pub use reference::normalise;
+pub use verify::OnNode;
 
 /// The images a node has: full reference, as containerd names it -> digest of the manifest or index.
 ///
@@ -55,6 +56,31 @@ pub async fn on_node(docker: &Docker, node: &str) -> Result<BTreeMap<String, Str
         .into_iter()
         .map(|(name, image)| (name, image.digest))
         .collect())
+}
+
+/// What a node has of an image, which Docker has as `image`; `images` is what [`on_node`] tells. The names of devk's own
+/// images, and those with a digest, say what their content is.
+///
+/// # Errors
+/// As [`on_node`].
+pub async fn compared(
+    docker: &Docker,
+    node: &str,
+    images: &BTreeMap<String, String>,
+    reference: &str,
+    image: Option<&ImageInspect>,
+) -> Result<OnNode> {
+    let name = normalise(reference);
+    let image = image.filter(|_| !crate::image::is_built(reference) && !reference.contains('@'));
+    let container = NodeContainer {
+        docker,
+        container: node,
+    };
+    match image {
+        Some(image) => verify::compared(container, &name, images, image).await,
+        None if images.contains_key(&name) => Ok(OnNode::Same),
+        None => Ok(OnNode::Nothing),
+    }
 }
 
 /// Removes images from a node by their full references, and what only they kept there.

@@ -1,5 +1,7 @@
 //! Compares the image in a node with the image in Docker. Importers have reported success for images that never arrived
-//! or arrived changed.
+//! or arrived changed, and whoever builds an image may give it the name of the one before.
+
+use std::collections::BTreeMap;
 
 use bollard::models::ImageInspect;
 use serde::Deserialize;
@@ -7,6 +9,18 @@ use serde::Deserialize;
 use super::layers::diff_ids;
 use super::node::{Images, NodeContainer};
 use crate::error::{Code, Error, Result};
+
+/// The label that Compose gives the images that it builds.
+const BUILT_BY_COMPOSE: &str = "com.docker.compose.service";
+
+/// What a node has under the name of an image that Docker has.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub enum OnNode {
+    Nothing,
+    Same,
+    /// Another build, or another version of the registry's.
+    Other,
+}
 
 /// The fields of a manifest, an index or an image configuration that identify the image.
 #[derive(Debug, Default, Deserialize)]
@@ -47,6 +61,47 @@ pub(super) async fn arrived(
     image: &ImageInspect,
 ) -> Result<()> {
     trusted(node, name, same(node, name, images, image).await).await
+}
+
+/// Compares by content what a node has under `name`. `images` is what it lists: names and digests.
+///
+/// # Errors
+/// [`Code::CommandFailed`] if `ctr` fails in the node.
+pub(super) async fn compared(
+    node: NodeContainer<'_>,
+    name: &str,
+    images: &BTreeMap<String, String>,
+    image: &ImageInspect,
+) -> Result<OnNode> {
+    let Some(digest) = images.get(name) else {
+        return Ok(OnNode::Nothing);
+    };
+    // The kubelet's side of containerd gives every image its ID as a name, too.
+    let of_id = image.id.as_ref().and_then(|id| images.get(id));
+    let is_same = of_id == Some(digest)
+        || has_pulled(name, digest, images) && is_of_registry(image)
+        || is_same(node, digest, image).await?;
+    Ok(match is_same {
+        true => OnNode::Same,
+        false => OnNode::Other,
+    })
+}
+
+/// Whether the node has the image from a registry: the kubelet keeps such a one by its digest as well.
+fn has_pulled(name: &str, digest: &str, images: &BTreeMap<String, String>) -> bool {
+    let repository = name.rsplit_once(':').map_or(name, |(before, _)| before);
+    images.contains_key(&format!("{repository}@{digest}"))
+}
+
+/// Whether Docker has the image from a registry, or has brought it there. The registry decides then which is newer.
+fn is_of_registry(image: &ImageInspect) -> bool {
+    let labels = image
+        .config
+        .as_ref()
+        .and_then(|config| config.labels.as_ref());
+    let is_composes = labels.is_some_and(|labels| labels.contains_key(BUILT_BY_COMPOSE));
+    let digests = image.repo_digests.as_ref();
+    digests.is_some_and(|digests| !digests.is_empty()) && !is_composes
 }
 
 async fn same(
@@ -189,6 +244,56 @@ mod tests {
                 .filter(|command| !command.contains(" content get "))
                 .collect(),
         )
+    }
+
+    /// What the node has under `docker.io/library/web:dev`, as it lists `images`, beside what Docker has of that ID.
+    async fn compare(images: &[(&str, &str)], id: &str, repo_digests: &[&str]) -> OnNode {
+        let node = Containers::start(|command| match command.ends_with("get sha256:m1") {
+            true => (r#"{"config": {"digest": "sha256:c1"}}"#.to_owned(), 0),
+            false => (String::new(), 1),
+        });
+        let node = node.await;
+        let images = images
+            .iter()
+            .map(|(name, digest)| ((*name).to_owned(), (*digest).to_owned()));
+        let image = ImageInspect {
+            id: Some(id.to_owned()),
+            repo_digests: Some(repo_digests.iter().map(ToString::to_string).collect()),
+            ..ImageInspect::default()
+        };
+        let node = NodeContainer {
+            docker: &node.docker,
+            container: "n",
+        };
+        let name = "docker.io/library/web:dev";
+        compared(node, name, &images.collect(), &image)
+            .await
+            .unwrap()
+    }
+
+    #[tokio::test]
+    async fn an_image_that_was_built_anew_under_its_name_is_another() {
+        let name = "docker.io/library/web:dev";
+        assert_eq!(compare(&[], "sha256:c1", &[]).await, OnNode::Nothing);
+        let listed = [(name, "sha256:m1")];
+        assert_eq!(compare(&listed, "sha256:m1", &[]).await, OnNode::Same);
+        assert_eq!(compare(&listed, "sha256:c1", &[]).await, OnNode::Same);
+        assert_eq!(compare(&listed, "sha256:c2", &[]).await, OnNode::Other);
+        let with_id = [(name, "sha256:m3"), ("sha256:c3", "sha256:m3")];
+        assert_eq!(compare(&with_id, "sha256:c3", &[]).await, OnNode::Same);
+    }
+
+    #[tokio::test]
+    async fn what_both_have_from_the_registry_is_left_to_the_registry() {
+        let pulled = [
+            ("docker.io/library/web:dev", "sha256:m1"),
+            ("docker.io/library/web@sha256:m1", "sha256:m1"),
+        ];
+        let digests = ["web@sha256:m2"];
+        assert_eq!(compare(&pulled, "sha256:c2", &digests).await, OnNode::Same);
+        assert_eq!(compare(&pulled, "sha256:c2", &[]).await, OnNode::Other);
+        let brought = &pulled[..1];
+        assert_eq!(compare(brought, "sha256:c2", &digests).await, OnNode::Other);
     }
 
     #[tokio::test]

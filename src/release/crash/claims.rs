@@ -8,6 +8,14 @@ use super::{PodFailure, Reason, last_seen, whole_pod};
 const FAILED: [&str; 3] = ["ProvisioningFailed", "FailedBinding", "VolumeMismatch"];
 /// The event of a claim that gets its volume with its pod: no cause.
 const WAITS_FOR_POD: &str = "WaitForFirstConsumer";
+/// Events by which somebody says that a claim is being worked on, before and after each attempt: what failed before is
+/// not over with that.
+const AT_WORK: [&str; 4] = [
+    WAITS_FOR_POD,
+    "WaitForPodScheduled",
+    "ExternalProvisioning",
+    "Provisioning",
+];
 /// The scheduler's words for a claim that has no volume (yet).
 const UNBOUND: &str = "unbound immediate PersistentVolumeClaims";
 /// And for one that is not there: `persistentvolumeclaim "files" not found`.
@@ -28,32 +36,36 @@ pub(super) fn unbound(pod: &Pod, events: &[&Event], message: &str) -> Option<Pod
     if !message.contains(UNBOUND) {
         return None;
     }
-    let is_cause = |(_, last): &(String, &Event)| last.reason.as_deref() != Some(WAITS_FOR_POD);
-    let said = last_events(pod, events).into_iter().find(is_cause);
+    let results = last_events(pod, events, &AT_WORK);
+    let others = last_events(pod, events, &[WAITS_FOR_POD]);
+    let said = results.into_iter().chain(others).next();
     let said = said.map_or_else(String::new, |(claim, last)| {
         let why = last.message.as_deref().unwrap_or_default();
         format!("; claim `{claim}`: {}", why.trim())
     });
     let unbound = || whole_pod(pod, Reason::Unbound, &format!("{message}{said}"));
-    Some(failed(pod, events).unwrap_or_else(unbound))
+    // Another attempt that is under way may go well.
+    Some(failed_last(pod, last_events(pod, events, &[])).unwrap_or_else(unbound))
 }
 
 /// The failure of a pod that waits for a volume which nobody makes.
 pub(super) fn failed(pod: &Pod, events: &[&Event]) -> Option<PodFailure> {
-    last_events(pod, events)
-        .into_iter()
-        .find_map(|(claim, last)| {
-            let is_failed = FAILED.contains(&last.reason.as_deref().unwrap_or_default());
-            let why = last.message.as_deref().unwrap_or_default();
-            is_failed.then(|| PodFailure {
-                at: last_seen(last),
-                ..whole_pod(pod, Reason::Claim, &format!("`{claim}`: {}", why.trim()))
-            })
-        })
+    failed_last(pod, last_events(pod, events, &AT_WORK))
 }
 
-/// The claims of a pod, each with its last event.
-fn last_events<'e>(pod: &Pod, events: &[&'e Event]) -> Vec<(String, &'e Event)> {
+fn failed_last(pod: &Pod, last: Vec<(String, &Event)>) -> Option<PodFailure> {
+    last.into_iter().find_map(|(claim, last)| {
+        let is_failed = FAILED.contains(&last.reason.as_deref().unwrap_or_default());
+        let why = last.message.as_deref().unwrap_or_default();
+        is_failed.then(|| PodFailure {
+            at: last_seen(last),
+            ..whole_pod(pod, Reason::Claim, &format!("`{claim}`: {}", why.trim()))
+        })
+    })
+}
+
+/// The claims of a pod, each with its last event that has none of these reasons.
+fn last_events<'e>(pod: &Pod, events: &[&'e Event], without: &[&str]) -> Vec<(String, &'e Event)> {
     let volumes = pod
         .spec
         .iter()
@@ -70,6 +82,7 @@ fn last_events<'e>(pod: &Pod, events: &[&'e Event]) -> Vec<(String, &'e Event)> 
             let object = &event.involved_object;
             object.kind.as_deref() == Some("PersistentVolumeClaim")
                 && object.name.as_ref() == Some(&claim)
+                && !without.contains(&event.reason.as_deref().unwrap_or_default())
         };
         let own = events.iter().filter(about);
         let last = own.max_by_key(|event| last_seen(event))?;
@@ -155,6 +168,30 @@ mod tests {
         }
         let scheduling = pod(json!([]));
         assert_eq!(failure::<Event>(&scheduling, &[]), None);
+    }
+
+    #[test]
+    fn why_a_claim_gets_no_volume_is_said_while_its_provisioner_tries_again() {
+        let many = "NodePath only supports ReadWriteOnce and ReadWriteOncePod access modes";
+        let events = [
+            event("ProvisioningFailed", 1, many),
+            event(
+                "Provisioning",
+                2,
+                "External provisioner is provisioning volume",
+            ),
+            event("ExternalProvisioning", 3, "waiting for a volume"),
+        ];
+        let found = failure(&unschedulable(), &events).unwrap();
+        assert_eq!(found.reason, Reason::Unbound);
+        let said = format!("; claim `data-db-0`: {many}");
+        assert!(found.detail.ends_with(&said), "{}", found.detail);
+        // Where the class waits for the pod, the scheduler says nothing.
+        let found = failure(&pod(json!([])), &events).unwrap();
+        assert_eq!(found.detail, format!("`data-db-0`: {many}"));
+        let made = event("ProvisioningSucceeded", 4, "it is there");
+        let events: Vec<_> = events.into_iter().chain([made]).collect();
+        assert_eq!(failure(&pod(json!([])), &events), None);
     }
 
     #[test]

@@ -24,8 +24,7 @@ impl SettleScope {
 
     pub(super) fn covers(&self, pod: &PodState, engines: &Engines) -> bool {
         let is_selected = |selector: &PodSelector| {
-            let has = |(key, value)| pod.labels.get(key) == Some(value);
-            selector.namespace == pod.namespace && selector.labels.iter().all(has)
+            selector.namespace == pod.namespace && pod.has_labels(&selector.labels)
         };
         let runs = |engine: &Arc<SyncEngine>| {
             let settings = engine.settings();

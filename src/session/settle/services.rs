@@ -39,7 +39,8 @@ pub(super) type ServiceStates = BTreeMap<(String, String), Runs>;
 pub(super) struct Runs {
     /// The generations of the images that devk builds, by reference.
     images: BTreeMap<String, u64>,
-    pods: BTreeSet<String>,
+    /// UIDs by name.
+    pods: BTreeMap<String, String>,
 }
 
 pub(super) fn seen(engines: &Engines, pods: &Pods) -> ServiceStates {
@@ -47,7 +48,7 @@ pub(super) fn seen(engines: &Engines, pods: &Pods) -> ServiceStates {
     for pod in pods.iter().filter(|pod| !pod.is_job) {
         let key = (pod.namespace.clone(), pod.workload.clone());
         let runs: &mut Runs = seen.entry(key).or_default();
-        runs.pods.insert(pod.name.clone());
+        runs.pods.insert(pod.name.clone(), pod.uid.clone());
         for container in &pod.containers {
             let engine = engines
                 .iter()
@@ -76,7 +77,7 @@ pub(super) fn settled_services(
         namespace: key.0.clone(),
         name: key.1.clone(),
         how: how(before.and_then(|before| before.get(key)), runs),
-        pods: runs.pods.iter().cloned().collect(),
+        pods: runs.pods.keys().cloned().collect(),
     });
     settled.collect()
 }
@@ -101,10 +102,11 @@ fn how(before: Option<&Runs>, now: &Runs) -> How {
 mod tests {
     use super::*;
 
-    fn runs(image: &str, generation: u64, pod: &str) -> Runs {
+    fn runs(image: &str, generation: u64, uid: &str) -> Runs {
         Runs {
             images: BTreeMap::from([(image.to_owned(), generation)]),
-            pods: BTreeSet::from([pod.to_owned()]),
+            // A StatefulSet gives its pods the same names again.
+            pods: BTreeMap::from([("db-0".to_owned(), uid.to_owned())]),
         }
     }
 

@@ -298,11 +298,14 @@ fn a_reloader_is_expected_by_the_command_of_the_image_or_the_chart() {
         ("app/x", ""),
     ]);
     assert!(!case.rules().expects_reloader());
+    let builds = case.rules().builds().unwrap();
+    assert!(builds.contains("no known reloader"), "{builds}");
     let usage = Usage {
         command: vec!["nodemon".to_owned(), "x.js".to_owned()],
         ..Usage::default()
     };
     let rules = Rules::read(&case.image, &BTreeMap::new(), &usage).unwrap();
+    assert_eq!(rules.builds(), None);
     assert!(matches!(
         rules.verdict(Path::new("app/x")),
         Verdict::Sync(_)

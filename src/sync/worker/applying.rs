@@ -10,7 +10,7 @@ use super::reading::{Batch, Read};
 use crate::sync::batch::Item;
 use crate::sync::served_by::ServedBy;
 use crate::sync::status::ContainerStatus;
-use crate::sync::stream::{Applied, Failure, RUN_TIMEOUT, Stream, Trouble};
+use crate::sync::stream::{Applied, Failure, Stream, Trouble};
 use crate::sync::trace::Clock;
 
 impl Worker {
@@ -57,7 +57,14 @@ impl Worker {
             .first()
             .map(|failure| self.failure(failure))
             .or(unread);
-        let (wrong, is_lost) = self.run_all(stream, &done).await?;
+        let rules = &self.shared.settings.rules;
+        let taken: BTreeSet<_> = done.iter().filter_map(|read| read.item.rule).collect();
+        let commands = taken.into_iter().map(|rule| rules.run(rule).to_vec());
+        let is_lost = match done.is_empty() {
+            true => false,
+            false => self.run_all(stream, commands.collect()).await?,
+        };
+        let wrong = self.commands.told();
         let failed = failed
             .into_iter()
             .map(|read| &read.path)
@@ -103,49 +110,8 @@ impl Worker {
         self.shared.progress.send_replace(());
     }
 
-    /// Runs the commands of all rules that a batch went by. The answer is what went wrong, and whether the stream
-    /// is lost with it.
-    async fn run_all(
-        &mut self,
-        stream: &mut Stream,
-        done: &[&Read],
-    ) -> Result<(Option<String>, bool), Trouble> {
-        let shared = self.shared.clone();
-        let rules = &shared.settings.rules;
-        let taken: BTreeSet<_> = done.iter().filter_map(|read| read.item.rule).collect();
-        let commands: BTreeSet<_> = taken.into_iter().map(|rule| rules.run(rule)).collect();
-        let mut wrong = None;
-        for command in commands.into_iter().filter(|command| !command.is_empty()) {
-            if self.hung.contains(command) {
-                wrong = wrong.or(Some(endless(command)));
-                continue;
-            }
-            let Some(ran) = stream.run(command).await? else {
-                self.hung.insert(command.to_vec());
-                return Ok((Some(endless(command)), true));
-            };
-            let last = ran.output.lines().next_back().unwrap_or_default();
-            let failed = || {
-                format!(
-                    "`{}` ended with exit code {}: {last}",
-                    command.join(" "),
-                    ran.code
-                )
-            };
-            wrong = wrong.or((ran.code != 0).then(failed));
-        }
-        Ok((wrong, false))
-    }
-
     fn failure(&self, failure: &Failure) -> String {
         let place = self.place(&failure.target);
         format!("`{}`: {}", place.display(), failure.why)
     }
-}
-
-/// It goes on in the container: started again with every save it would be there many times.
-pub(super) fn endless(command: &[String]) -> String {
-    let command = command.join(" ");
-    let seconds = RUN_TIMEOUT.as_secs();
-    format!("`{command}` has not ended within {seconds} s; it is not run again in this container")
 }

@@ -157,32 +157,6 @@ impl Run<'_> {
         }
     }
 
-    pub(super) async fn load(&self, reference: &str, step: &Step) -> Result<Done> {
-        let access = self.access()?;
-        let docker = &self.observed.engine.docker;
-        let loader = self.session.loader(docker, &self.paths.cache).await?;
-        let loads = access.nodes.iter().map(|node| async {
-            if image::on_node(docker, &node.name)
-                .await?
-                .contains_key(&image::normalise(reference))
-            {
-                return Ok(None);
-            }
-            loader.load(&node.name, reference, step).await.map(Some)
-        });
-        let loaded: Vec<_> = futures::future::try_join_all(loads)
-            .await?
-            .into_iter()
-            .flatten()
-            .collect();
-        Ok(match loaded.iter().max_by_key(|loaded| loaded.took) {
-            None => Done::Nothing("every node has it".to_owned()),
-            Some(slowest) => {
-                Done::Worked(format!("verified on {} node(s); {slowest}", loaded.len()))
-            }
-        })
-    }
-
     pub(super) async fn apply(&self, name: &str, step: &Step) -> Result<Done> {
         let access = self.access()?;
         let (_, release) = self.release(name)?;

@@ -24,12 +24,17 @@ impl Run<'_> {
         } = release;
         let others = observe::other_renderings(&self.observed.releases, &prepared.name);
         let images = rendered.images();
-        let (missing, changed, nowhere) = tokio::join!(
+        let (missing, stores, changed, nowhere) = tokio::join!(
             requirements::missing_objects(&access.client, prepared, rendered, &others),
+            requirements::missing_stores(&access.client, prepared, rendered, &others),
             requirements::changed_definitions(&access.client, prepared),
             self.nowhere(&images)
         );
-        let all = missing.into_iter().chain(changed).chain(nowhere);
+        let all = missing
+            .into_iter()
+            .chain(stores)
+            .chain(changed)
+            .chain(nowhere);
         all.for_each(|error| step.trouble(error));
     }
 
