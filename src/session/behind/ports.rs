@@ -19,7 +19,7 @@ pub(super) fn missing(pods: &[&Pod], service: &Service, port_name: &str) -> Opti
         ports.any(|offered| is_it(offered, target, port))
     };
     let ready = pods.iter().find(|pod| is_ready(pod))?;
-    if pods.iter().any(|pod| has_it(pod)) {
+    if pods.iter().any(has_it) {
         return None;
     }
     let shown: Vec<_> = offered(ready).map(shown).collect();
