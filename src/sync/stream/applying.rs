@@ -143,8 +143,10 @@ impl Stream {
                 script::UNWRITABLE_STATUS => {
                     let folder = self.folder(&item.target).display().to_string();
                     // The last that was said may be of another group.
-                    let denied =
-                        ["Permission denied", "Read-only"][usize::from(said.contains("Read-only"))];
+                    let denied = match said.contains("Read-only") {
+                        true => "Read-only",
+                        false => "Permission denied",
+                    };
                     let why = unwritable(&folder, denied, &self.user);
                     Failure::needs_build(item.target.clone(), why)
                 }
