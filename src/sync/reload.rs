@@ -8,7 +8,7 @@ use std::collections::BTreeSet;
 use std::time::{Duration, Instant};
 
 use super::processes::{Process, Processes};
-use super::served_by::is_aside;
+use super::served_by::{is_aside, reloader_of};
 
 /// A process that sleeps for this long has started up.
 const IDLE: Duration = Duration::from_millis(100);
@@ -100,7 +100,14 @@ impl ReloadCheck {
             Some(missing) if quiet >= GONE_AFTER => Reload::Broken(missing),
             Some(missing) => Reload::Open(missing),
             None if is_ending => Reload::Open("the earlier process has not ended".to_owned()),
-            None if newer.is_empty() && since >= self.patience => Reload::WentOn,
+            None if newer.is_empty() && since >= self.patience => match idle_reloader(&now) {
+                // Without a look before the save nothing else tells that the program ended with it.
+                Some(reloader) if at_rest.is_none() => Reload::Broken(format!(
+                    "nothing runs under `{}` any more",
+                    reloader.words.join(" ")
+                )),
+                _ => Reload::WentOn,
+            },
             None if newer.is_empty() => {
                 Reload::Open("the reloader has not restarted it".to_owned())
             }
@@ -126,6 +133,32 @@ impl ReloadCheck {
             process.sleeps && before.is_some_and(|before| before.worked == process.worked)
         };
         ids(last) != ids(now) || !newer.iter().all(is_idle)
+    }
+}
+
+/// The reloader, if none of the programs was started by one.
+fn idle_reloader(processes: &Processes) -> Option<&Process> {
+    let reloader = |id: u32| {
+        let mut all = processes.all.iter();
+        all.find(|process| process.id == id && reloader_of(&process.words).is_some())
+    };
+    let is_started = |process: &&Process| {
+        let parent = processes
+            .all
+            .iter()
+            .find(|other| other.id == process.parent);
+        // A script of package.json, or a shell, may stand between.
+        let above = parent.map_or(0, |parent| parent.parent);
+        reloader(process.parent)
+            .or_else(|| reloader(above))
+            .is_some()
+    };
+    match programs(processes).find(is_started) {
+        Some(_) => None,
+        None => processes
+            .all
+            .iter()
+            .find_map(|process| reloader(process.id)),
     }
 }
 
@@ -220,6 +253,24 @@ mod tests {
         let reloads = judged(4000, &[rest(50), rest(3990), rest(4000)]);
         assert!(reloads[..2].iter().all(is_open), "{reloads:?}");
         assert_eq!(reloads[2], Reload::WentOn);
+    }
+
+    #[test]
+    fn without_a_look_before_the_save_a_reloader_without_a_program_has_lost_it() {
+        let judged = |processes: &[(u32, u64, u64, &str)]| {
+            let save = Instant::now();
+            let mut check = ReloadCheck::new(save, Duration::from_secs(4));
+            check.judge(
+                None,
+                at(5000, processes, &[]),
+                save + Duration::from_secs(5),
+            )
+        };
+        let watchfiles = (1, 100, 10, "python /bin/watchfiles app.py .");
+        let told = "nothing runs under `python /bin/watchfiles app.py .` any more";
+        assert_eq!(judged(&[watchfiles]), Reload::Broken(told.to_owned()));
+        let program = (7, 100, 10, "python app.py");
+        assert_eq!(judged(&[watchfiles, program]), Reload::WentOn);
     }
 
     #[test]
