@@ -187,7 +187,7 @@ mod tests {
         let ms_of = Duration::from_millis;
         let process = |(id, started, worked, words): &(u32, u64, u64, &str)| Process {
             id: *id,
-            parent: 1,
+            parent: u32::from(*id != 1),
             sleeps: true,
             worked: ms_of(*worked),
             started: ms_of(*started),
