@@ -22,6 +22,7 @@ pub mod node_end;
 mod nodes;
 pub mod pin;
 mod pinned;
+pub mod pod;
 mod provider;
 mod runtime;
 pub mod sleep;

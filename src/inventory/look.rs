@@ -5,13 +5,13 @@ use std::path::Path;
 use std::time::Duration;
 
 use futures::future::join_all;
-use k8s_openapi::api::core::v1::Pod;
 use serde::Serialize;
 use tokio::time::{Instant, timeout_at};
 
 use super::place::PlacedProject;
 use super::usage::UseOfMemory;
 use crate::cluster::namespace::{self, ProjectNamespace};
+use crate::cluster::pod::is_ready;
 use crate::cluster::{ManagedCluster, State};
 use crate::config::ClusterConfig;
 use crate::docker::{self, Engine};
@@ -245,13 +245,6 @@ impl Answering {
             memory_bytes: self.memory.as_ref().map(|memory| memory.of_pods(&pods)),
         })
     }
-}
-
-fn is_ready(pod: &Pod) -> bool {
-    let conditions = pod.status.iter().flat_map(|status| &status.conditions);
-    conditions
-        .flatten()
-        .any(|condition| condition.type_ == "Ready" && condition.status == "True")
 }
 
 impl ProjectLook {

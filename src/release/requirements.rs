@@ -19,6 +19,12 @@ pub use owners::{owned_by_others, rendered_twice};
 pub use stores::missing_stores;
 pub use unready::at_its_cause;
 
+use std::collections::BTreeSet;
+
+use kube::api::{Api, ListParams};
+use kube::{Resource, ResourceExt};
+use serde::de::DeserializeOwned;
+
 use super::manifest::Manifest;
 
 /// `Deployment `api``, as it stands in sentences.
@@ -28,4 +34,13 @@ fn named(manifest: &Manifest) -> String {
         manifest.kind(),
         manifest.name().unwrap_or_default()
     )
+}
+
+/// The names of all objects of a kind. None if the API server does not say.
+async fn names<K>(api: &Api<K>) -> Option<BTreeSet<String>>
+where
+    K: Resource<DynamicType = ()> + Clone + DeserializeOwned + std::fmt::Debug,
+{
+    let list = api.list_metadata(&ListParams::default()).await.ok()?;
+    Some(list.items.iter().map(ResourceExt::name_any).collect())
 }

@@ -12,6 +12,7 @@ use kube::ResourceExt;
 
 use super::crash::last_seen;
 use super::labels::has_all;
+use crate::cluster::pod::is_ready;
 
 /// How far a workload is.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -163,13 +164,7 @@ pub(super) fn ended_job<'a>(events: impl Iterator<Item = &'a Event>) -> Workload
 /// Ready, or run to its end.
 pub(super) fn pod(object: &Pod) -> WorkloadState {
     let status = object.status.as_ref();
-    let conditions = status
-        .and_then(|s| s.conditions.as_ref())
-        .into_iter()
-        .flatten();
-    let ready = conditions
-        .clone()
-        .any(|c| c.type_ == "Ready" && c.status == "True");
+    let ready = is_ready(object);
     match status.and_then(|s| s.phase.as_deref()) {
         Some("Succeeded") => WorkloadState::Ready,
         Some("Failed") => WorkloadState::Failed(

@@ -11,6 +11,7 @@ use kube::{Client, ResourceExt};
 use tokio::time::timeout;
 
 use super::target::{Slice, Snapshot, Target, choose};
+use crate::cluster::pod::is_ready;
 use crate::release::labels::{has_all, words};
 
 mod pod_source;
@@ -274,12 +275,6 @@ fn unready(pod: &Pod) -> String {
         return format!("pod `{name}` {NOT_READY} ({})", phase.unwrap_or("Pending"));
     }
     format!("pod `{name}` is Ready, and no EndpointSlice has it yet")
-}
-
-fn is_ready(pod: &Pod) -> bool {
-    let conditions = pod.status.iter().flat_map(|status| &status.conditions);
-    let mut conditions = conditions.flatten();
-    conditions.any(|condition| condition.type_ == "Ready" && condition.status == "True")
 }
 
 #[cfg(test)]

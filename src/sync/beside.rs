@@ -3,8 +3,8 @@
 use std::collections::BTreeSet;
 use std::path::PathBuf;
 
-use super::processes::Process;
-use super::served_by::{is_aside, reloader_of};
+use super::processes::{Process, above};
+use super::served_by::{is_program, reloader_of};
 
 /// A process that runs files which saves change, and no reloader starts again: it is no reloader, started none, and was
 /// started by none. `scripts` are the files among those that a process names.
@@ -16,34 +16,28 @@ pub(super) fn beside_reloaders(
     processes: &[Process],
     scripts: impl Fn(&Process) -> BTreeSet<PathBuf>,
 ) -> Option<&Process> {
-    let of_id = |id: u32| processes.iter().find(|process| process.id == id);
-    let above = |process: &Process| {
-        let mut line = vec![];
-        let mut next = of_id(process.parent);
-        while let Some(found) = next.filter(|found| !line.contains(&found.id)) {
-            line.push(found.id);
-            next = of_id(found.parent);
-        }
-        line
-    };
     let is_reloader = |process: &Process| reloader_of(&process.words).is_some();
-    let reloaders = || processes.iter().filter(|process| is_reloader(process));
-    let starters: BTreeSet<_> = reloaders().flat_map(above).collect();
-    let is_left_to_it = |process: &Process| {
-        let parent = of_id(process.parent).filter(|parent| is_reloader(parent));
-        let named = parent.map(&scripts).unwrap_or_default();
-        !named.is_empty() && named.is_disjoint(&scripts(process))
+    let reloaders = processes.iter().filter(|process| is_reloader(process));
+    let starters: Vec<_> = reloaders
+        .flat_map(|reloader| above(processes, reloader))
+        .collect();
+    let is_left_to_it = |process: &Process, parent: &Process| {
+        let named = scripts(parent);
+        is_reloader(parent) && !named.is_empty() && named.is_disjoint(&scripts(process))
     };
     processes.iter().find(|process| {
-        let line = above(process);
-        let is_own = process.id == 1 || line.contains(&1);
-        let is_program = process.words.first().is_some_and(|word| !is_aside(word));
-        let is_its = reloaders().any(|reloader| line.contains(&reloader.id));
+        let line = above(processes, process);
+        let is_own = process.id == 1 || line.iter().any(|above| above.id == 1);
+        let is_its = line.iter().any(|above| is_reloader(above));
+        let is_left = || {
+            line.first()
+                .is_some_and(|parent| is_left_to_it(process, parent))
+        };
         is_own
-            && is_program
+            && is_program(process)
             && !is_reloader(process)
-            && !starters.contains(&process.id)
-            && (!is_its || is_left_to_it(process))
+            && !starters.contains(process)
+            && (!is_its || is_left())
             && !scripts(process).is_empty()
     })
 }

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::path::Path;
 
 use futures::StreamExt;
-use k8s_openapi::api::core::v1::{Container as ContainerSpec, Pod, Volume, VolumeMount};
+use k8s_openapi::api::core::v1::{Pod, Volume, VolumeMount};
 use kube::runtime::watcher::{self, Event, watcher};
 use kube::runtime::{WatchStreamExt, reflector};
 use kube::{Api, Client, ResourceExt};
@@ -15,6 +15,7 @@ use super::exec::ContainerRef;
 use super::pods::Pods;
 use super::status::Covered;
 use crate::again::{API_SERVER_PAUSES, restart_on_change};
+use crate::cluster::pod::is_sidecar;
 
 /// Running containers by the id that the runtime gave them: one that is restarted has a new id.
 pub type Containers = BTreeMap<String, Container>;
@@ -163,11 +164,6 @@ fn running(pod: &Pod) -> Vec<(String, Container)> {
         Some((status.container_id.clone()?, container))
     });
     found.collect()
-}
-
-/// Whether an init container runs beside the others until the pod ends (KEP-753), and not before them.
-fn is_sidecar(spec: &ContainerSpec) -> bool {
-    spec.restart_policy.as_deref() == Some("Always")
 }
 
 fn mounted(mount: &VolumeMount, volumes: &[&Volume]) -> Mount {

@@ -59,6 +59,18 @@ impl Processes {
     }
 }
 
+/// What started a process, then what started that, as far as it is among `all`.
+pub(super) fn above<'a>(all: &'a [Process], process: &Process) -> Vec<&'a Process> {
+    let starter = |process: &Process| all.iter().find(|other| other.id == process.parent);
+    let mut line: Vec<&Process> = vec![];
+    let mut next = starter(process);
+    while let Some(found) = next.filter(|found| !line.contains(found)) {
+        line.push(found);
+        next = starter(found);
+    }
+    line
+}
+
 impl Process {
     fn read(line: &str) -> Option<Self> {
         let mut fields = line.splitn(7, ' ');

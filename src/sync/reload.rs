@@ -7,8 +7,8 @@
 use std::collections::BTreeSet;
 use std::time::{Duration, Instant};
 
-use super::processes::{Process, Processes};
-use super::served_by::{is_aside, reloader_of};
+use super::processes::{Process, Processes, above};
+use super::served_by::{is_program, reloader_of};
 
 /// A process that sleeps for this long has started up.
 const IDLE: Duration = Duration::from_millis(100);
@@ -138,37 +138,18 @@ impl ReloadCheck {
 
 /// The reloader, if none of the programs was started by one.
 fn idle_reloader(processes: &Processes) -> Option<&Process> {
-    let reloader = |id: u32| {
-        let mut all = processes.all.iter();
-        all.find(|process| process.id == id && reloader_of(&process.words).is_some())
-    };
-    let is_started = |process: &&Process| {
-        let parent = processes
-            .all
-            .iter()
-            .find(|other| other.id == process.parent);
-        // A script of package.json, or a shell, may stand between.
-        let above = parent.map_or(0, |parent| parent.parent);
-        reloader(process.parent)
-            .or_else(|| reloader(above))
-            .is_some()
-    };
-    match programs(processes).find(is_started) {
-        Some(_) => None,
-        None => processes
-            .all
-            .iter()
-            .find_map(|process| reloader(process.id)),
+    let all = &processes.all;
+    let is_reloader = |process: &Process| reloader_of(&process.words).is_some();
+    let is_started = |process: &Process| above(all, process).into_iter().any(is_reloader);
+    match programs(processes).any(is_started) {
+        true => None,
+        false => all.iter().find(|process| is_reloader(process)),
     }
 }
 
 /// The processes without what stands beside them, such as shells.
 fn programs(processes: &Processes) -> impl Iterator<Item = &Process> {
-    let is_program = |process: &&Process| {
-        let first = process.words.first();
-        first.is_some_and(|word| !is_aside(word))
-    };
-    processes.all.iter().filter(is_program)
+    processes.all.iter().filter(|process| is_program(process))
 }
 
 /// The words without numbers, which may be others each time, such as a file descriptor's.

@@ -2,6 +2,7 @@
 
 use std::path::Path;
 
+use super::processes::Process;
 use super::reloader;
 use super::script::Writing;
 
@@ -130,8 +131,13 @@ fn file_server(processes: &[Vec<String>]) -> Option<ServedBy> {
     found.map(ServedBy::FileServer)
 }
 
+/// Whether a process is a program, and does not only stand beside one.
+pub(super) fn is_program(process: &Process) -> bool {
+    process.words.first().is_some_and(|word| !is_aside(word))
+}
+
 /// Whether the program of a process, by its first word, only stands beside another one. A login shell has a dash.
-pub(super) fn is_aside(word: &str) -> bool {
+fn is_aside(word: &str) -> bool {
     let name = word.trim_start_matches('-').rsplit('/').next();
     ASIDE.contains(&name.unwrap_or_default())
 }

@@ -7,8 +7,8 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 
-use super::file_kind::FileKind;
 use super::processes::Process;
+use super::program_file::ProgramFile;
 use super::reloader::{is_server_setting, loads_by_itself, passes_over_data, watches_folders};
 
 /// Words that name what a reloader watches, instead of its working folder.
@@ -146,6 +146,10 @@ pub(super) struct Watching {
     pub(super) beside: Option<String>,
     /// The files among the saved ones that processes run.
     pub(super) running: BTreeSet<PathBuf>,
+    /// The words of all processes, by their ids, that were there then.
+    pub(super) seen: BTreeMap<u32, Vec<String>>,
+    /// The container had started all that it starts.
+    pub(super) is_final: bool,
 }
 
 impl Watching {
@@ -166,13 +170,20 @@ impl Watching {
             made: None,
             beside: None,
             running: BTreeSet::new(),
+            seen: BTreeMap::new(),
+            is_final: false,
         }
     }
 
     /// Why a build serves a save at once, without a look at the watches. `passed_over`: the reloader has not restarted
     /// for files of this kind before.
-    pub(super) fn misses(&self, place: &Path, kind: FileKind, passed_over: bool) -> Option<String> {
-        if matches!(kind, FileKind::Page | FileKind::Aside) {
+    pub(super) fn misses(
+        &self,
+        place: &Path,
+        kind: ProgramFile,
+        passed_over: bool,
+    ) -> Option<String> {
+        if matches!(kind, ProgramFile::Page | ProgramFile::Aside) {
             return None;
         }
         if let Some(beside) = &self.beside {
@@ -181,7 +192,7 @@ impl Watching {
         let program = self.program;
         let name = place.file_name().unwrap_or_default().to_string_lossy();
         let is_read_once =
-            is_server_setting(&name) || (kind == FileKind::Data && passes_over_data(program));
+            is_server_setting(&name) || (kind == ProgramFile::Data && passes_over_data(program));
         match loads_by_itself(program) {
             true => is_read_once.then(|| format!("`{program}` may read it only when it starts")),
             false if passed_over => self.keeps(place, kind),
@@ -191,16 +202,16 @@ impl Watching {
 
     /// Why the program may go on with the old content of a file for which the reloader has not restarted it. None: it
     /// has not loaded the file, or reads it whenever it needs it.
-    pub(super) fn keeps(&self, place: &Path, kind: FileKind) -> Option<String> {
+    pub(super) fn keeps(&self, place: &Path, kind: ProgramFile) -> Option<String> {
         let program = self.program;
         match kind {
-            FileKind::Code if self.by_folder || self.running.contains(place) => {
+            ProgramFile::Code if self.by_folder || self.running.contains(place) => {
                 Some(format!("`{program}` does not restart for it"))
             }
-            FileKind::Data => Some(format!(
+            ProgramFile::Data => Some(format!(
                 "`{program}` does not restart for it, and the program may read it only when it starts"
             )),
-            FileKind::Code | FileKind::Page | FileKind::Aside => None,
+            ProgramFile::Code | ProgramFile::Page | ProgramFile::Aside => None,
         }
     }
 
@@ -208,7 +219,7 @@ impl Watching {
     /// whenever it needs it.
     pub(super) fn presumes(&self, place: &Path) -> bool {
         let name = place.file_name().unwrap_or_default();
-        let is_loaded = || FileKind::of(Path::new(name)) == FileKind::Code;
+        let is_loaded = || ProgramFile::of(Path::new(name)) == ProgramFile::Code;
         let is_within = || {
             self.folder
                 .as_ref()

@@ -6,6 +6,7 @@ use k8s_openapi::api::core::v1::{Container, ContainerStatus, Pod};
 use kube::ResourceExt;
 
 use super::snapshot::Assessment;
+use crate::cluster::pod::is_sidecar;
 use crate::error::on_cluster;
 use crate::release::crash::Reason;
 use crate::release::manifest::Workload;
@@ -31,9 +32,7 @@ impl InitWait {
             let container = containers
                 .iter()
                 .find(|container| container.name == running.name)?;
-            // One with `restartPolicy: Always` is a sidecar, and runs as long as the pod does.
-            let is_sidecar = container.restart_policy.as_deref() == Some("Always");
-            (!is_sidecar).then(|| Self {
+            (!is_sidecar(container)).then(|| Self {
                 pod: pod.name_any(),
                 container: running.name.clone(),
                 awaited: awaited(container, known),

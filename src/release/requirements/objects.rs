@@ -8,11 +8,10 @@ use k8s_openapi::api::node::v1::RuntimeClass;
 use k8s_openapi::api::scheduling::v1::PriorityClass;
 use k8s_openapi::api::storage::v1::StorageClass;
 use kube::api::{Api, ListParams};
-use kube::{Client, Resource, ResourceExt};
-use serde::de::DeserializeOwned;
+use kube::{Client, ResourceExt};
 use serde_json::Value;
 
-use super::named;
+use super::{named, names};
 use crate::error::{Code, Error, on_cluster};
 use crate::release::manifest::{Manifest, Rendered};
 use crate::release::pods::{self, list};
@@ -190,14 +189,6 @@ async fn found(client: &Client, kind: Kind, namespace: &str) -> Option<Found> {
             .await
             .map(plain),
     }
-}
-
-async fn names<K>(api: &Api<K>) -> Option<BTreeSet<String>>
-where
-    K: Resource<DynamicType = ()> + Clone + DeserializeOwned + std::fmt::Debug,
-{
-    let list = api.list_metadata(&ListParams::default()).await.ok()?;
-    Some(list.items.iter().map(ResourceExt::name_any).collect())
 }
 
 /// Volumes that were made by hand serve claims of a class that exists nowhere else.

@@ -4,12 +4,11 @@
 use std::collections::BTreeSet;
 
 use k8s_openapi::api::core::v1::{ConfigMap, Secret};
-use kube::api::{Api, ListParams};
-use kube::{Client, Resource, ResourceExt};
-use serde::de::DeserializeOwned;
+use kube::Client;
+use kube::api::Api;
 use serde_json::Value;
 
-use super::named;
+use super::{named, names};
 use crate::error::{Code, Error, on_cluster};
 use crate::release::installed::installed;
 use crate::release::manifest::{Manifest, Rendered};
@@ -72,9 +71,11 @@ pub async fn missing_stores(
     others: &[&Rendered],
 ) -> Vec<Error> {
     let namespace = prepared.namespace.as_str();
+    let secrets: Api<Secret> = Api::namespaced(client.clone(), namespace);
+    let config_maps: Api<ConfigMap> = Api::namespaced(client.clone(), namespace);
     let (secrets, config_maps, release) = tokio::join!(
-        names::<Secret>(client, namespace),
-        names::<ConfigMap>(client, namespace),
+        names(&secrets),
+        names(&config_maps),
         installed(client, namespace, &prepared.name),
     );
     let (Some(secrets), Some(config_maps), Ok(release)) = (secrets, config_maps, release) else {
@@ -95,16 +96,6 @@ pub async fn missing_stores(
         written.locate(error, &[&wanted.name, "kind:"])
     });
     errors.collect()
-}
-
-async fn names<K>(client: &Client, namespace: &str) -> Option<BTreeSet<String>>
-where
-    K: Resource<DynamicType = (), Scope = k8s_openapi::NamespaceResourceScope>,
-    K: Clone + DeserializeOwned + std::fmt::Debug,
-{
-    let api: Api<K> = Api::namespaced(client.clone(), namespace);
-    let list = api.list_metadata(&ListParams::default()).await.ok()?;
-    Some(list.items.iter().map(ResourceExt::name_any).collect())
 }
 
 /// `event` is the hook that helm runs before it installs what is rendered.

@@ -1,10 +1,10 @@
 //! The ports of pods, as a Service finds them by the names in `targetPort`.
 
-use k8s_openapi::api::core::v1::{Container, ContainerPort, Pod, Service, ServicePort};
+use k8s_openapi::api::core::v1::{ContainerPort, Pod, Service, ServicePort};
 use k8s_openapi::apimachinery::pkg::util::intstr::IntOrString;
 use kube::ResourceExt;
 
-use super::is_ready;
+use crate::cluster::pod::{is_ready, is_sidecar};
 
 /// What a Service's port that is found by its name leads to, if a pod is Ready and none has a port of that name.
 pub(super) fn missing(pods: &[&Pod], service: &Service, port_name: &str) -> Option<String> {
@@ -40,9 +40,8 @@ fn offered(pod: &Pod) -> impl Iterator<Item = &ContainerPort> {
     let spec = pod.spec.iter();
     let all = spec.flat_map(|spec| {
         let first = spec.init_containers.iter().flatten();
-        let lasting =
-            |container: &&Container| container.restart_policy.as_deref() == Some("Always");
-        spec.containers.iter().chain(first.filter(lasting))
+        let lasting = first.filter(|container| is_sidecar(container));
+        spec.containers.iter().chain(lasting)
     });
     all.flat_map(|container| container.ports.iter().flatten())
 }

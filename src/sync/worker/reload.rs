@@ -8,8 +8,8 @@ use tokio::sync::watch;
 
 use super::Worker;
 use super::reading::Read;
-use crate::sync::file_kind::FileKind;
 use crate::sync::processes::Process;
+use crate::sync::program_file::ProgramFile;
 use crate::sync::reload::{AtRest, Reload, ReloadCheck};
 use crate::sync::reloader::loads_by_itself;
 use crate::sync::served_by::ServedBy;
@@ -125,7 +125,7 @@ impl Worker {
         let unseen = || Watching::of(program, &Process::default(), None);
         let watching = self.watching.clone().unwrap_or_else(unseen);
         for (path, place) in &self.open {
-            if let Some(why) = watching.keeps(place, FileKind::of(path)) {
+            if let Some(why) = watching.keeps(place, ProgramFile::of(path)) {
                 self.shared.rebuild(Some(path.clone()), why);
             }
         }

@@ -9,8 +9,8 @@ use super::reading::Read;
 use super::reload::ending;
 use super::served::{RELOADER_TIMEOUT, WAITING_CHECK_INTERVAL};
 use crate::sync::beside::beside_reloaders;
-use crate::sync::file_kind::FileKind;
 use crate::sync::processes::Process;
+use crate::sync::program_file::ProgramFile;
 use crate::sync::rules::Verdict;
 use crate::sync::served_by::{ServedBy, programs, reloader_of};
 use crate::sync::stream::{Stream, Trouble};
@@ -28,14 +28,14 @@ impl Worker {
         derived: &[&Read],
     ) -> Result<BTreeMap<PathBuf, String>, Trouble> {
         let watching = match &self.watching {
-            Some(watching) => watching.clone(),
-            None => self.look_at_reloader(stream, program).await?,
+            Some(watching) if watching.is_final => watching.clone(),
+            _ => self.look_at_reloader(stream, program).await?,
         };
         let mut missed = BTreeMap::new();
         let mut doubtful = BTreeMap::new();
         for read in derived {
             let place = self.place(&read.item.target);
-            let kind = FileKind::of(&read.path);
+            let kind = ProgramFile::of(&read.path);
             let is_passed_over = self
                 .shared
                 .state()
@@ -64,13 +64,23 @@ impl Worker {
         Ok(missed)
     }
 
-    /// Looks at what the reloader watches, and at what runs there; once, if it runs.
+    /// Looks at what the reloader watches, and at what runs there; once, if it runs, and again while the container may
+    /// start more and has other processes than at the last look.
     async fn look_at_reloader(
         &mut self,
         stream: &mut Stream,
         program: &'static str,
     ) -> Result<Watching, Trouble> {
         let processes = stream.processes().await?.all;
+        let is_final = self.is_past_its_start();
+        let seen = processes
+            .iter()
+            .map(|process| (process.id, process.words.clone()));
+        let seen: BTreeMap<_, _> = seen.collect();
+        if let Some(known) = self.watching.as_mut().filter(|known| known.seen == seen) {
+            known.is_final = is_final;
+            return Ok(known.clone());
+        }
         let folders = stream.watches(&BTreeSet::new()).await?.folders;
         let is_reloader = |words: &[String]| reloader_of(words) == Some(program);
         let running = processes.iter().find(|process| is_reloader(&process.words));
@@ -99,11 +109,9 @@ impl Worker {
         let beside = beside_reloaders(&processes, brought_of);
         watching.beside = beside.map(|process| programs(std::slice::from_ref(&process.words)));
         watching.running = brought;
+        (watching.seen, watching.is_final) = (seen, is_final);
         self.tell_unwatched(&watching);
-        // What a container starts late is not seen yet.
-        if self.is_past_its_start() {
-            self.watching = Some(watching.clone());
-        }
+        self.watching = Some(watching.clone());
         Ok(watching)
     }
 

@@ -4,7 +4,7 @@ use std::path::Path;
 
 /// When a program reads a file.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum FileKind {
+pub(super) enum ProgramFile {
     /// Once, when it is loaded.
     Code,
     /// Whenever it is asked for: pages, pictures, and the templates of development servers.
@@ -71,7 +71,7 @@ const PAGES: [&str; 46] = [
 
 const LEFT_BY_TOOLS: [&str; 7] = ["pyc", "pyo", "log", "bak", "orig", "tmp", "tsbuildinfo"];
 
-impl FileKind {
+impl ProgramFile {
     /// Of a path in the build context.
     pub(super) fn of(path: &Path) -> Self {
         let name = path.file_name().unwrap_or_default().to_string_lossy();
@@ -102,19 +102,19 @@ mod tests {
     #[test]
     fn a_file_is_data_unless_its_name_tells_something_else() {
         for (path, kind) in [
-            ("app/main.py", FileKind::Code),
-            ("templates/page.html", FileKind::Page),
-            ("settings.yaml", FileKind::Data),
-            ("words", FileKind::Data),
-            ("menu.unheard", FileKind::Data),
-            (".env", FileKind::Data),
-            ("app/.env.local", FileKind::Data),
-            (".idea/workspace.xml", FileKind::Aside),
-            ("app/__pycache__/main.cpython-311.pyc", FileKind::Aside),
-            (".coverage", FileKind::Aside),
-            ("debug.log", FileKind::Aside),
+            ("app/main.py", ProgramFile::Code),
+            ("templates/page.html", ProgramFile::Page),
+            ("settings.yaml", ProgramFile::Data),
+            ("words", ProgramFile::Data),
+            ("menu.unheard", ProgramFile::Data),
+            (".env", ProgramFile::Data),
+            ("app/.env.local", ProgramFile::Data),
+            (".idea/workspace.xml", ProgramFile::Aside),
+            ("app/__pycache__/main.cpython-311.pyc", ProgramFile::Aside),
+            (".coverage", ProgramFile::Aside),
+            ("debug.log", ProgramFile::Aside),
         ] {
-            assert_eq!(FileKind::of(Path::new(path)), kind, "{path}");
+            assert_eq!(ProgramFile::of(Path::new(path)), kind, "{path}");
         }
     }
 }
