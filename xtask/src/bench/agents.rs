@@ -1,12 +1,14 @@
 //! `cargo xtask agents [MINUTES]`: three coding agents at once, each with `devk mcp` in a worktree of its own. They save,
 //! break and mend the demo, and ask `settle` after each save: the next request must have what it says is live, what
-//! broke must be told, and nobody may see what belongs to another.
+//! broke must be told, and nobody may see what belongs to another. Beside each `settle` that waits for something to be
+//! live, another client asks the service itself, for when the first new answer came.
 
 use std::collections::BTreeMap;
 use std::fs;
 use std::io::{BufRead, BufReader, Write};
 use std::path::PathBuf;
 use std::process::{Child, ChildStdin, ChildStdout, Stdio};
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread;
 use std::time::{Duration, Instant};
 
@@ -22,6 +24,8 @@ const MINUTES: u64 = 10;
 const AGENTS: usize = 3;
 /// How long a save may take that goes through a build and a rollout, with others at the same time.
 const PATIENCE: Duration = Duration::from_secs(240);
+/// Between two questions of the client that waits for the first new answer.
+const PERIOD: Duration = Duration::from_millis(5);
 
 const API: Place = Place {
     file: "api/app/main.py",
@@ -76,31 +80,70 @@ pub(crate) fn main(args: &[String]) -> Result<()> {
     tell(&counts)
 }
 
-/// What came of an agent's saves, by their kind: how long `settle` took in milliseconds.
+/// Milliseconds since the saves of one kind.
+#[derive(Default)]
+struct Took {
+    settled: Vec<f64>,
+    /// Until the service itself gave the first new answer; of saves that break something there is none.
+    answered: Vec<f64>,
+}
+
+/// What came of an agent's saves, by their kind.
 #[derive(Default)]
 struct Count {
-    settled: BTreeMap<&'static str, Vec<f64>>,
+    took: BTreeMap<&'static str, Took>,
     wrong: Vec<String>,
 }
 
 fn tell(counts: &[Count]) -> Result<()> {
-    let mut all = BTreeMap::<_, Vec<f64>>::new();
-    for (kind, took) in counts.iter().flat_map(|count| &count.settled) {
-        all.entry(*kind).or_default().extend(took);
+    let mut all = BTreeMap::<_, Took>::new();
+    for (kind, took) in counts.iter().flat_map(|count| &count.took) {
+        let of_kind = all.entry(*kind).or_default();
+        of_kind.settled.extend(&took.settled);
+        of_kind.answered.extend(&took.answered);
     }
-    println!("| Save | times | settled after, p50 | p95 |");
-    println!("|---|---:|---:|---:|");
-    for (kind, took) in &mut all {
-        took.sort_by(f64::total_cmp);
-        let [half, most] = [50, 95].map(|share| percentile(took, share));
-        println!("| {kind} | {} | {half:.0} ms | {most:.0} ms |", took.len());
+    println!("| Save | times | settled after, p50 | p95 | first new answer after, p50 | p95 |");
+    println!("|---|---:|---:|---:|---:|---:|");
+    for (kind, Took { settled, answered }) in &all {
+        let [half, most] = shares(settled);
+        let [first, last] = shares(answered);
+        let times = settled.len();
+        println!("| {kind} | {times} | {half} | {most} | {first} | {last} |");
     }
     let wrong: Vec<_> = counts.iter().flat_map(|count| &count.wrong).collect();
     wrong.iter().for_each(|wrong| println!("WRONG {wrong}"));
-    let saves: usize = all.values().map(Vec::len).sum();
+    let saves: usize = all.values().map(|took| took.settled.len()).sum();
     println!("\n{AGENTS} agents, {saves} saves, {} wrong", wrong.len());
     ensure!(saves > 0 && wrong.is_empty(), "an agent was misled");
     Ok(())
+}
+
+/// The median and the 95th percentile.
+fn shares(figures: &[f64]) -> [String; 2] {
+    [50, 95].map(|share| match figures {
+        [] => String::new(),
+        figures => format!("{:.0} ms", percentile(figures, share)),
+    })
+}
+
+/// Milliseconds until the service answers with the token; none if it never does before `settle` has ended.
+fn first_answer(
+    port: u16,
+    path: &str,
+    token: &str,
+    since: Instant,
+    ended: &AtomicBool,
+) -> Option<f64> {
+    loop {
+        let was_ended = ended.load(Ordering::SeqCst);
+        if body(port, path).is_ok_and(|answer| answer.contains(token)) {
+            return Some(since.elapsed().as_secs_f64() * 1e3);
+        }
+        if was_ended {
+            return None;
+        }
+        thread::sleep(PERIOD);
+    }
 }
 
 /// A client of `devk mcp`, and the files that it edits.
@@ -184,13 +227,13 @@ impl Agent {
 
     fn syncs_the_api(&mut self, token: &str) -> Result<()> {
         self.save(&API, &format!("VERSION = \"{token}\""))?;
-        self.is_live("API saved", token)?;
+        self.is_answered("API saved", (self.api, "/"), token)?;
         self.api_says("version", token)
     }
 
     fn syncs_the_page(&mut self, token: &str) -> Result<()> {
         self.save(&WEB, &format!("\"{token}\""))?;
-        self.is_live("page saved", token)?;
+        self.is_answered("page saved", (self.web, "/missing"), token)?;
         self.page_says(token)
     }
 
@@ -211,7 +254,7 @@ impl Agent {
         self.save(&CHART, "{{ .Values.api.stackName | nonsense }}")?;
         self.is_broken("chart broken", "nonsense")?;
         self.save(&CHART, token)?;
-        self.is_live("chart changed", token)?;
+        self.is_answered("chart changed", (self.api, "/"), token)?;
         self.api_says("stack", token)
     }
 
@@ -246,6 +289,25 @@ impl Agent {
         Ok(())
     }
 
+    /// What is live is asked for by another client at the same time.
+    fn is_answered(
+        &mut self,
+        kind: &'static str,
+        (port, path): (u16, &str),
+        token: &str,
+    ) -> Result<()> {
+        let (since, ended) = (Instant::now(), AtomicBool::new(false));
+        let answered = thread::scope(|scope| {
+            let client = scope.spawn(|| first_answer(port, path, token, since, &ended));
+            let live = self.is_live(kind, token);
+            ended.store(true, Ordering::SeqCst);
+            live.map(|()| client.join().ok().flatten())
+        })?;
+        let took = self.count.took.entry(kind).or_default();
+        took.answered.extend(answered);
+        Ok(())
+    }
+
     fn is_live(&mut self, kind: &'static str, token: &str) -> Result<()> {
         let settled = self.settle(kind)?;
         self.judge(settled["settled"] == true, token, &settled.to_string());
@@ -273,7 +335,7 @@ impl Agent {
                 .is_some_and(|waits| !waits.is_empty());
             if !waits {
                 let took = since.elapsed().as_secs_f64() * 1e3;
-                self.count.settled.entry(kind).or_default().push(took);
+                self.count.took.entry(kind).or_default().settled.push(took);
                 return Ok(settled);
             }
             ensure!(since.elapsed() < PATIENCE, "not settled: {settled}");
