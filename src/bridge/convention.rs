@@ -12,6 +12,9 @@ use crate::release::values::{get_path, split};
 /// that allow only one kind of database say it.
 const SERVICES: &[&str] = &["postgresql", "postgres", "pg", "database", "db"];
 
+/// Those of them that can be nothing but a Postgres.
+const SERVERS: &[&str] = &["postgresql", "postgres", "pg"];
+
 /// What charts call each value of the block; the first that is there is taken.
 const HOST: &[&str] = &["host", "hostname", "address"];
 const PORT: &[&str] = &["port"];
@@ -74,7 +77,10 @@ pub fn find(given: &BridgePaths, values: &Value) -> Result<ValuePaths, Error> {
         let like = get_path(values, &path).and_then(Value::as_str);
         let like = like.map(str::to_owned);
         return Ok(ValuePaths {
-            enabled: given.enabled.clone(),
+            enabled: given
+                .enabled
+                .clone()
+                .or_else(|| enabled_beside(&path, values)),
             connection: ConnectionPaths::Url { path, like },
         });
     }
@@ -165,7 +171,7 @@ fn paths_of(given: &BridgePaths) -> impl Iterator<Item = &Option<String>> {
 
 /// The mapping that a value path ends in is among the values. The value itself need not be: charts look for
 /// some that their values.yaml does not show.
-fn has_place(values: &Value, path: &str) -> bool {
+pub(super) fn has_place(values: &Value, path: &str) -> bool {
     let mut keys = split(path);
     keys.pop();
     keys.iter()
@@ -206,17 +212,31 @@ fn service_of(key: &str) -> Option<&'static str> {
 fn enabled(block: &str, values: &Value) -> Option<String> {
     let own = service_of(block)?;
     let mut names = std::iter::once(own).chain(SERVICES.iter().copied());
-    let name = names.find_map(|name| {
-        let key = values
-            .as_object()?
-            .keys()
-            .find(|key| key.eq_ignore_ascii_case(name))?;
-        values[key]
-            .get("enabled")
-            .is_some_and(Value::is_boolean)
-            .then_some(key)
-    });
+    let name = names.find_map(|name| switched(name, values));
     name.map(|name| format!("{name}.enabled"))
+}
+
+/// The `<service>.enabled` of a chart that takes a URL: nothing belongs to the URL by its name, so only the switch of
+/// what must be a Postgres counts, and only if no other could be meant. A block with the URL in it is that of the
+/// connection.
+fn enabled_beside(url: &str, values: &Value) -> Option<String> {
+    let block = split(url).into_iter().next();
+    let found = SERVERS.iter().filter_map(|name| switched(name, values));
+    let found: Vec<_> = found.filter(|key| Some(*key) != block.as_ref()).collect();
+    let on = found.iter().copied();
+    let on = on.filter(|key| values[key.as_str()]["enabled"] == true);
+    match (&found[..], &on.collect::<Vec<_>>()[..]) {
+        ([key], _) | (_, [key]) => Some(format!("{key}.enabled")),
+        _ => None,
+    }
+}
+
+/// The block of this name that has a switch, as the chart spells it.
+fn switched<'a>(name: &str, values: &'a Value) -> Option<&'a String> {
+    let mut keys = values.as_object()?.keys();
+    let key = keys.find(|key| key.eq_ignore_ascii_case(name))?;
+    let switch = values[key].get("enabled");
+    switch.is_some_and(Value::is_boolean).then_some(key)
 }
 
 fn ambiguous(places: &[impl std::fmt::Display]) -> Error {
@@ -284,6 +304,46 @@ mod tests {
         // A block says more than a URL somewhere.
         let both = json!({"externalPostgresql": block(), "url": "postgres://x"});
         assert!(matches!(found(&none, both), Ok(ConnectionPaths::Fields(_))));
+    }
+
+    #[test]
+    fn a_chart_with_a_url_turns_off_the_only_postgres_that_can_be_meant() {
+        let enabled = |mut values: Value| {
+            values["databaseUrl"] = "postgres://a@b/c".into();
+            let found = find(&BridgePaths::default(), &values);
+            found.map(|found| found.enabled)
+        };
+        let found = |path: &str| Ok(Some(path.to_owned()));
+        let on = json!({"enabled": true});
+        let off = json!({"enabled": false});
+        assert_eq!(
+            enabled(json!({"postgresql": on})),
+            found("postgresql.enabled")
+        );
+        assert_eq!(
+            enabled(json!({"PostgreSQL": off})),
+            found("PostgreSQL.enabled")
+        );
+        assert_eq!(
+            enabled(json!({"pg": off, "postgres": on})),
+            found("postgres.enabled")
+        );
+        assert_eq!(enabled(json!({"pg": on, "postgres": on})), Ok(None));
+        // That may be the use of any database.
+        assert_eq!(enabled(json!({"database": on, "db": on})), Ok(None));
+        assert_eq!(enabled(json!({"postgresql": {"enabled": "yes"}})), Ok(None));
+        let inside = json!({"postgresql": {"enabled": true, "url": "postgres://a@b/c"}});
+        let inside = find(&BridgePaths::default(), &inside).unwrap();
+        assert_eq!(inside.enabled, None);
+        let given = BridgePaths {
+            enabled: Some("db.enabled".into()),
+            ..BridgePaths::default()
+        };
+        let both = json!({"url": "postgres://a@b/c", "db": on, "postgresql": on});
+        assert_eq!(
+            find(&given, &both).unwrap().enabled.as_deref(),
+            Some("db.enabled")
+        );
     }
 
     fn block() -> Value {

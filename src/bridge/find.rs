@@ -74,6 +74,7 @@ pub async fn find(given: BridgeInputs<'_>) -> Result<Bridge, Errors> {
         release,
         also: Default::default(),
         mapped: Default::default(),
+        stays: vec![],
         worktree: given.project.worktree.clone(),
         no_relay,
         made,

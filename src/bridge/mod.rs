@@ -17,6 +17,7 @@ pub mod gateway;
 pub mod mark;
 pub mod name;
 pub mod overlap;
+mod own;
 pub mod probe;
 mod reached;
 pub mod record;
@@ -96,6 +97,8 @@ pub struct Bridge {
     /// Databases of Compose's or of somebody else's that the chart names, and the separate ones that it gets instead:
     /// devk's relay changes the name.
     pub mapped: BTreeMap<String, String>,
+    /// What the chart still runs of its own, in words.
+    pub stays: Vec<String>,
     /// The linked git worktree of the project.
     worktree: Option<String>,
     /// Why devk's relay cannot be between the pods and the server.
@@ -220,6 +223,16 @@ impl Bridge {
         let mut names = self.also.iter().chain(self.mapped.values());
         self.made &= names.all(|name| self.catalog.databases.contains_key(name));
         Ok(())
+    }
+
+    /// Keeps what the release still runs of its own although it is rendered with the bridge.
+    pub fn look_at(&mut self, rendered: &Rendered) {
+        let known = self.charts.iter();
+        let values = known
+            .filter(|chart| chart.release == self.release)
+            .map(|chart| &chart.values);
+        let stays = values.flat_map(|values| own::stays(&self.paths, values, rendered));
+        self.stays = stays.collect();
     }
 
     /// Which database a pod gets from the relay, by the name that it asks for. Every server has `postgres`, and charts

@@ -273,6 +273,7 @@ mod tests {
             database: "shop_k8s".into(),
             also: BTreeSet::new(),
             mapped: BTreeMap::new(),
+            stays: vec![],
             worktree: None,
             no_relay: None,
             login: Login {

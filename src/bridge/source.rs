@@ -200,7 +200,7 @@ fn serves(service: &Service) -> bool {
 }
 
 /// Images whose last word is the server's, whatever registry and tag: `postgres`, `pgvector`, `postgis`.
-fn is_server(image: &str) -> bool {
+pub(super) fn is_server(image: &str) -> bool {
     const NAMES: &[&str] = &[
         "postgres",
         "postgresql",

@@ -48,6 +48,12 @@ pub(super) async fn bridge(
     if let (Some(bridge), Some(Some(compose))) = (&mut charts.bridge, compose) {
         let rendered = draft.iter().map(|release| &release.rendered);
         bridge.share_nothing(compose, &charts.project.id, rendered)?;
+        let user = draft
+            .iter()
+            .find(|release| release.prepared.name == bridge.release);
+        if let Some(user) = user {
+            bridge.look_at(&user.rendered);
+        }
     }
     Ok(draft)
 }
@@ -139,6 +145,7 @@ pub(super) async fn fact(charts: &Charts<'_>, access: Option<&Access>) -> Result
         database,
         made,
         mapped,
+        stays,
         ..
     }) = &charts.bridge
     {
@@ -146,6 +153,7 @@ pub(super) async fn fact(charts: &Charts<'_>, access: Option<&Access>) -> Result
             release: release.clone(),
             database: database.clone(),
             mapped: mapped.clone(),
+            stays: stays.clone(),
             made: *made,
         });
     }

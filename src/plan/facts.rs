@@ -102,6 +102,8 @@ pub enum BridgeFact {
         database: String,
         /// The databases that the chart names, and those that it gets instead.
         mapped: BTreeMap<String, String>,
+        /// What the chart runs of its own beside it, in words.
+        stays: Vec<String>,
         /// The database exists with all its extensions.
         made: bool,
     },

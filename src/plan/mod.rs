@@ -1,5 +1,6 @@
 //! The plan: what has to be done, why, and in which order. Pure: same inputs, same plan.
 
+mod bridge;
 mod facts;
 mod images;
 mod sources;
@@ -79,10 +80,6 @@ pub struct Plan {
 
 const CLUSTER: &str = "cluster.create";
 const SLEEP_OTHERS: &str = "others.sleep";
-const BRIDGE_DATABASE: &str = "bridge.database/postgres";
-const BRIDGE_SERVICE: &str = "bridge.service/postgres";
-const BRIDGE_PROBE: &str = "bridge.probe/postgres";
-const BRIDGE_REMOVE: &str = "bridge.remove/postgres";
 
 impl Plan {
     pub fn of(facts: &Facts) -> Self {
@@ -92,7 +89,7 @@ impl Plan {
         steps.extend(builds(&facts.images));
         let loaded = facts.images.iter().filter(|image| !image.is_base);
         steps.extend(loaded.map(load));
-        steps.extend(bridge(&facts.bridge));
+        steps.extend(bridge::steps(&facts.bridge));
         steps.extend(
             facts
                 .releases
@@ -104,7 +101,7 @@ impl Plan {
         steps.extend(facts.forwards.iter().map(open));
         steps.extend(facts.left_out.iter().map(left_out));
         steps.extend(facts.orphaned_releases.iter().map(orphaned_release));
-        steps.extend(unbridge(facts));
+        steps.extend(bridge::removal(facts));
         Self {
             version: 1,
             steps,
@@ -179,7 +176,7 @@ fn apply(facts: &Facts, at: usize, release: &ReleaseFact) -> PlannedStep {
             .map(load_id),
     );
     if matches!(&facts.bridge, BridgeFact::Wanted { release: user, .. } if *user == release.name) {
-        needs.push(BRIDGE_PROBE.to_owned());
+        needs.push(bridge::PROBE.to_owned());
     }
     let action = Action::Apply {
         release: release.name.clone(),
@@ -284,82 +281,6 @@ fn left_out(LeftOut { name, why }: &LeftOut) -> PlannedStep {
     )
 }
 
-/// Everything a pod needs to reach the database, before the release that uses it.
-fn bridge(fact: &BridgeFact) -> Vec<PlannedStep> {
-    let BridgeFact::Wanted {
-        database,
-        made,
-        mapped,
-        ..
-    } = fact
-    else {
-        return vec![];
-    };
-    let why = if *made {
-        "is there"
-    } else {
-        "is missing, or lacks an extension"
-    };
-    let cluster = CLUSTER.to_owned();
-    let why = format!("database `{database}` {why}");
-    let needs = vec![
-        cluster.clone(),
-        BRIDGE_DATABASE.to_owned(),
-        BRIDGE_SERVICE.to_owned(),
-    ];
-    let lead = "pods find Compose's server by devk's Service".to_owned();
-    let probe = "devk connects first as the pods will".to_owned();
-    let mapped = mapped.iter();
-    let changes = mapped.map(|(asked, real)| format!("database `{real}` in place of `{asked}`"));
-    let service = PlannedStep {
-        changes: changes.collect(),
-        ..step(
-            BRIDGE_SERVICE.to_owned(),
-            vec![cluster],
-            lead,
-            false,
-            Action::BridgeService,
-        )
-    };
-    vec![
-        step(
-            BRIDGE_DATABASE.to_owned(),
-            vec![],
-            why,
-            *made,
-            Action::BridgeDatabase,
-        ),
-        service,
-        step(
-            BRIDGE_PROBE.to_owned(),
-            needs,
-            probe,
-            false,
-            Action::BridgeProbe,
-        ),
-    ]
-}
-
-/// The removal of the bridge, once no release uses it.
-fn unbridge(facts: &Facts) -> Option<PlannedStep> {
-    let needs = facts
-        .releases
-        .iter()
-        .map(|release| ready_id(&release.name))
-        .collect();
-    let why = "the charts use their own database again".to_owned();
-    let leaving = facts.bridge == BridgeFact::Leaving;
-    leaving.then(|| {
-        step(
-            BRIDGE_REMOVE.to_owned(),
-            needs,
-            why,
-            false,
-            Action::BridgeRemove,
-        )
-    })
-}
-
 /// The step that waits until a release is ready.
 pub fn ready_id(release: &str) -> String {
     format!("{READY}{release}")
@@ -449,6 +370,7 @@ mod tests {
             release: "shop".into(),
             database: "shop_k8s".into(),
             mapped: [("litellm".to_owned(), "litellm_k8s".to_owned())].into(),
+            stays: vec!["`StatefulSet/db` stays".into()],
             made: false,
         };
         Facts {
@@ -535,17 +457,29 @@ mod tests {
     #[test]
     fn a_release_waits_for_the_bridge_that_it_uses_and_no_other_does() {
         let plan = Plan::of(&bridged());
-        assert!(needs(&plan, "release.apply/shop").contains(&BRIDGE_PROBE.to_owned()));
-        assert!(!needs(&plan, "release.apply/infra").contains(&BRIDGE_PROBE.to_owned()));
+        assert!(needs(&plan, "release.apply/shop").contains(&bridge::PROBE.to_owned()));
+        assert!(!needs(&plan, "release.apply/infra").contains(&bridge::PROBE.to_owned()));
         assert_eq!(
-            needs(&plan, BRIDGE_PROBE),
-            [CLUSTER, BRIDGE_DATABASE, BRIDGE_SERVICE]
+            needs(&plan, bridge::PROBE),
+            [CLUSTER, bridge::DATABASE, bridge::SERVICE]
         );
         assert_eq!(
-            needs(&plan, BRIDGE_DATABASE),
+            needs(&plan, bridge::DATABASE),
             Vec::<String>::new(),
             "it is made while the cluster boots"
         );
+    }
+
+    #[test]
+    fn a_database_of_the_charts_own_that_stays_is_told() {
+        let left = |facts: &Facts| {
+            let steps = Plan::of(facts).steps.into_iter();
+            let mut left = steps.filter(|step| step.id == bridge::LEFT);
+            left.next().map(|step| (step.why, step.skip))
+        };
+        let told = ("`StatefulSet/db` stays".to_owned(), true);
+        assert_eq!(left(&bridged()), Some(told));
+        assert_eq!(left(&facts()), None);
     }
 
     #[test]
@@ -555,7 +489,7 @@ mod tests {
             ..facts()
         });
         assert_eq!(
-            needs(&plan, BRIDGE_REMOVE),
+            needs(&plan, bridge::REMOVE),
             ["release.ready/infra", "release.ready/shop"]
         );
     }

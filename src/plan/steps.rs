@@ -41,6 +41,10 @@ pub const STEPS: &[(&str, &str)] = &[
         "connect to the database from every node as a pod would: address, port, login, database",
     ),
     (
+        "bridge.left/NAME",
+        "the chart's own database where devk knows no value that turns it off: it stays and is reported",
+    ),
+    (
         "bridge.record",
         "read which database is used back from devk's state; reported only if it fails",
     ),
