@@ -93,6 +93,20 @@ fn undefined(
     node.place.error(Code::ComposeReference, message).hint(hint)
 }
 
+/// A service that is there, and that its profiles keep out.
+fn inactive(node: &YamlNode, service: &YamlEntry, needs: &str, other: &YamlEntry) -> Error {
+    let profiles: Vec<_> = texts(other, "profiles")
+        .into_iter()
+        .map(|(text, _)| text)
+        .collect();
+    let message = format!(
+        "service `{}` {needs} `{}`, which no profile activates",
+        service.key, other.key
+    );
+    let error = node.place.error(Code::ComposeReference, message);
+    error.hint(format!("activate a profile: {}", profiles.join(", ")))
+}
+
 fn texts<'a>(service: &'a YamlEntry, key: &str) -> Vec<(&'a str, &'a YamlNode)> {
     let Some(node) = service.value.get(key) else {
         return Vec::new();
@@ -154,8 +168,11 @@ fn build(model: &Model, service: &YamlEntry) -> Result<()> {
         else {
             continue;
         };
-        match model.services.get(name).filter(|_| model.is_active(name)) {
+        match model.services.get(name) {
             None => return Err(undefined(&context.value, service, "services", name, model)),
+            Some(other) if !model.is_active(name) => {
+                return Err(inactive(&context.value, service, "builds on", other));
+            }
             Some(other) if other.value.get("build").is_none() => {
                 let what = format!("builds on `{name}`, which is not built itself");
                 return Err(conflict(&context.value, service, &what));
@@ -233,7 +250,7 @@ fn dependencies(model: &Model, service: &YamlEntry) -> Result<()> {
             continue;
         }
         let node = YamlNode::new(&dependency.place, YamlData::Null);
-        let Some(inactive) = model.services.get(&dependency.key) else {
+        let Some(other) = model.services.get(&dependency.key) else {
             return Err(undefined(
                 &node,
                 service,
@@ -250,22 +267,7 @@ fn dependencies(model: &Model, service: &YamlEntry) -> Result<()> {
         {
             continue;
         }
-        let profiles: Vec<_> = texts(inactive, "profiles")
-            .into_iter()
-            .map(|(text, _)| text)
-            .collect();
-        let what = format!(
-            "depends on `{}`, which no profile activates",
-            dependency.key
-        );
-        let hint = format!("activate a profile: {}", profiles.join(", "));
-        return Err(node
-            .place
-            .error(
-                Code::ComposeReference,
-                format!("service `{}` {what}", service.key),
-            )
-            .hint(hint));
+        return Err(inactive(&node, service, "depends on", other));
     }
     Ok(())
 }
