@@ -41,7 +41,7 @@ pub async fn forwards(context: &Context, project: &Project) -> Result<Vec<Forwar
     let (paths, _scratch) = context.paths.for_looking(&project.id)?;
     let (own, environment) = (Own::default(), Environment::of_process());
     let planned = table(project, &paths, &own, &environment, Switch::Configured).await?;
-    Ok(planned.forwards)
+    Ok(planned.with_compose()?.forwards)
 }
 
 async fn held(context: &Context, project: &Project) -> Result<Vec<Forward>> {

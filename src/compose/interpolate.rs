@@ -61,13 +61,27 @@ fn set(name: &str) -> String {
     format!("set it in .env or in the shell: export {name}=…")
 }
 
+/// Keys whose values decide which ports there are, and of which services.
+const DECIDE_PORTS: [&str; 5] = ["ports", "profiles", "include", "extends", "network_mode"];
+
 /// Replaces the variables in every text of a document; keys stay as they are. Then the values of certain
 /// keys become numbers and booleans, if they are texts: `privileged: "yes"` is true.
 ///
 /// # Errors
-/// The first value that Compose refuses: bad syntax, a required variable, a number that is none.
-pub(super) fn document(root: &mut YamlNode, lookup: &Lookup<'_>) -> Result<()> {
-    Walk { lookup, length: 0 }.node(root, None)
+/// The first value that Compose refuses: bad syntax, a required variable, a number that is none. With a list of what is
+/// `unset`, a required variable is an error only in what says something of ports: elsewhere it goes on the list, and
+/// the reference stays in the text.
+pub(super) fn document(
+    root: &mut YamlNode,
+    lookup: &Lookup<'_>,
+    unset: Option<&mut Vec<Error>>,
+) -> Result<()> {
+    let mut walk = Walk {
+        lookup,
+        length: 0,
+        unset,
+    };
+    walk.node(root, None)
 }
 
 /// Where a value stands: its key, or `[]` for a list's item, and what is above.
@@ -90,6 +104,7 @@ impl<'a> At<'a> {
 struct Walk<'a> {
     lookup: &'a Lookup<'a>,
     length: usize,
+    unset: Option<&'a mut Vec<Error>>,
 }
 
 impl Walk<'_> {
@@ -123,17 +138,17 @@ impl Walk<'_> {
 
     /// What the text becomes, if it is no longer the same.
     fn text(&mut self, text: &str, at: Option<&At<'_>>, place: &Place) -> Result<Option<YamlData>> {
+        let keys = at.map(At::keys).unwrap_or_default();
         let new = text
             .contains('$')
-            .then(|| self::text(text, self.lookup))
-            .transpose();
-        let new = new.map_err(|problem| problem.at(place))?;
+            .then(|| self.replaced(text, &keys, place))
+            .transpose()?;
         let value = new.as_deref().unwrap_or(text);
         self.length += value.len();
         if self.length > MAX_BYTES {
             return Err(Problem::TooLong.at(place));
         }
-        match at.and_then(|at| cast::wanted(&at.keys())) {
+        match cast::wanted(&keys) {
             Some(wanted) => match cast::cast(value, wanted) {
                 Some(data) => Ok(Some(data)),
                 // What a variable holds may be secret.
@@ -143,6 +158,35 @@ impl Walk<'_> {
                 )),
             },
             None => Ok(new.map(YamlData::Text)),
+        }
+    }
+}
+
+impl Walk<'_> {
+    /// The text with its variables replaced. What is required and not set stays a reference, if it may be passed over:
+    /// whoever looks for a name in the text sees that there is none. In a path it is a folder, so that the path does
+    /// not become the name of a volume.
+    fn replaced(&mut self, text: &str, keys: &[&str], place: &Place) -> Result<String> {
+        let decides =
+            cast::wanted(keys).is_some() || keys.iter().any(|key| DECIDE_PORTS.contains(key));
+        let root = if keys.contains(&"volumes") { "/" } else { "" };
+        let mut passed_over: Vec<String> = vec![];
+        loop {
+            let lookup = |name: &str| match passed_over.iter().any(|unset| unset == name) {
+                true => Some(format!("{root}${{{name}}}")),
+                false => (self.lookup)(name),
+            };
+            let problem = match self::text(text, &lookup) {
+                Ok(text) => return Ok(text),
+                Err(problem) => problem,
+            };
+            match (&problem, self.unset.as_deref_mut().filter(|_| !decides)) {
+                (Problem::Required { name, .. }, Some(unset)) => {
+                    passed_over.push(name.clone());
+                    unset.push(problem.at(place));
+                }
+                _ => return Err(problem.at(place)),
+            }
         }
     }
 }
@@ -414,9 +458,11 @@ mod tests {
         let mut root = crate::compose::yaml::parse(text.as_bytes(), "/shop/compose.yaml".as_ref())?
             .remove(0)
             .root;
-        document(&mut root, &|name| {
-            (name == "SET").then(|| "8080".to_owned())
-        })?;
+        document(
+            &mut root,
+            &|name| (name == "SET").then(|| "8080".to_owned()),
+            None,
+        )?;
         Ok(root)
     }
 

@@ -32,6 +32,8 @@ pub(super) struct Reader {
     pub(super) files: BTreeSet<PathBuf>,
     /// Unknown keys, where they are no errors.
     pub(super) passed_over: Option<Vec<Error>>,
+    /// Required variables that are not set, where they are no errors.
+    pub(super) unset: Option<Vec<Error>>,
     count: usize,
     values: usize,
     work: usize,
@@ -63,6 +65,7 @@ impl Reader {
             home,
             files: BTreeSet::new(),
             passed_over: None,
+            unset: None,
             count: 0,
             values: 0,
             work: 0,
@@ -199,7 +202,8 @@ impl Reader {
         let Document { mut root, resets } = document;
         mapping(&root)?;
         self.count_kept(&root)?;
-        interpolate::document(&mut root, &|name| batch.environment.get(name).cloned())?;
+        let lookup = |name: &str| batch.environment.get(name).cloned();
+        interpolate::document(&mut root, &lookup, self.unset.as_mut())?;
         extends::apply(self, &mut root, file, &resets, batch)?;
         let mut base =
             base.unwrap_or_else(|| YamlNode::new(&root.place, YamlData::Map(Vec::new())));
@@ -237,7 +241,8 @@ impl Reader {
         let mut last = Vec::new();
         for Document { mut root, resets } in self.documents(file, Some(from))? {
             mapping(&root)?;
-            interpolate::document(&mut root, &|name| environment.get(name).cloned())?;
+            let lookup = |name: &str| environment.get(name).cloned();
+            interpolate::document(&mut root, &lookup, self.unset.as_mut())?;
             let mut tree = base
                 .take()
                 .unwrap_or_else(|| YamlNode::new(&root.place, YamlData::Map(Vec::new())));

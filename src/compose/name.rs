@@ -64,7 +64,11 @@ pub(super) fn project(setup: &Setup, files: &[Vec<Document>]) -> Result<String> 
 
 fn interpolated(node: &YamlNode, setup: &Setup) -> Result<String> {
     let mut node = node.clone();
-    interpolate::document(&mut node, &|name| setup.environment.get(name).cloned())?;
+    interpolate::document(
+        &mut node,
+        &|name| setup.environment.get(name).cloned(),
+        None,
+    )?;
     Ok(node.printed())
 }
 

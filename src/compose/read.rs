@@ -7,7 +7,7 @@ use super::build_access;
 use super::load::{FileSet, Reader};
 use super::options::{ComposeVariables, setup};
 use super::project::Model;
-use super::yaml::{YamlData, YamlEntry, YamlNode};
+use super::yaml::{Document, YamlData, YamlEntry, YamlNode};
 use super::{
     Compose, ComposeDatabase, Options, Port, Service, ServiceBuild, Variable, consistency,
     development, environment, name, types,
@@ -21,16 +21,27 @@ use crate::error::{Error, Errors, Result};
 /// # Errors
 /// Whatever `docker compose config` refuses: the first problem, or all problems of a file's shape.
 pub fn load(options: &Options) -> Result<Option<Compose>, Errors> {
-    read(options, None)
+    Ok(whole(options, Tolerance::None)?.map(|whole| whole.compose))
 }
 
-/// Reads the project, and passes over what says nothing of ports: keys that this reader does not know, and env and
-/// label files that are not there. [`Compose::passed_over`] names them.
+/// Reads the project, and passes over what says nothing of ports: keys that this reader does not know, env and label
+/// files that are not there, and required variables that are not set. [`Compose::passed_over`] names them.
 ///
 /// # Errors
 /// All else that `docker compose config` refuses.
 pub fn load_tolerantly(options: &Options) -> Result<Option<Compose>, Errors> {
-    read(options, Some(vec![]))
+    Ok(whole(options, Tolerance::Ports)?.map(|whole| whole.compose))
+}
+
+/// What is passed over.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Tolerance {
+    /// Nothing.
+    None,
+    /// Keys that this reader does not know, files that are not there.
+    Texts,
+    /// The same, and variables that are not set.
+    Ports,
 }
 
 /// A project with all that its files say, in the long forms.
@@ -45,27 +56,21 @@ pub struct WholeCompose {
     pub(crate) variables: BTreeMap<String, String>,
 }
 
-/// Reads the project as [`load_tolerantly`] does, and keeps every key of it.
+/// Reads the project as [`load_tolerantly`] does, and keeps every key of it; required variables have to be set.
 ///
 /// # Errors
 /// As [`load_tolerantly`].
 pub fn load_whole(options: &Options) -> Result<Option<WholeCompose>, Errors> {
-    whole(options, Some(vec![]))
+    whole(options, Tolerance::Texts)
 }
 
-fn read(options: &Options, passed_over: Option<Vec<Error>>) -> Result<Option<Compose>, Errors> {
-    Ok(whole(options, passed_over)?.map(|whole| whole.compose))
-}
-
-fn whole(
-    options: &Options,
-    passed_over: Option<Vec<Error>>,
-) -> Result<Option<WholeCompose>, Errors> {
+fn whole(options: &Options, tolerance: Tolerance) -> Result<Option<WholeCompose>, Errors> {
     let Some(mut setup) = setup(options)? else {
         return Ok(None);
     };
     let mut reader = Reader::new(&options.dir.to_string_lossy(), &setup.environment);
-    reader.passed_over = passed_over;
+    reader.passed_over = (tolerance != Tolerance::None).then(Vec::new);
+    reader.unset = (tolerance == Tolerance::Ports).then(Vec::new);
     let files = setup
         .files
         .iter()
@@ -84,21 +89,20 @@ fn whole(
         from: None,
         including: &[],
     };
-    let root = reader.project(files, &batch)?;
-    types::check(&root)?;
-    let model = Model::new(root, &setup.profiles)?;
-    consistency::check(&model)?;
-    if reader.passed_over.is_none() {
-        consistency::check_printable(&model)?;
-    }
-    let dir = Path::new(&setup.dir);
-    let services = services(&model, &setup.environment, dir, &mut reader.passed_over)?;
+    let understood = understood(&mut reader, files, &batch, &setup.profiles);
+    let unset = reader.unset.take().unwrap_or_default();
+    let (model, services) = understood.map_err(|errors| match unset.is_empty() {
+        true => errors,
+        // What is wrong may come from what is not set.
+        false => Errors(once(unset.clone())),
+    })?;
+    let passed_over = [reader.passed_over.unwrap_or_default(), unset].concat();
     let compose = Compose {
         name,
         dir: PathBuf::from(setup.dir),
         files: reader.files.into_iter().collect(),
         services,
-        passed_over: reader.passed_over.unwrap_or_default(),
+        passed_over: once(passed_over),
     };
     Ok(Some(WholeCompose {
         compose,
@@ -106,6 +110,36 @@ fn whole(
         root: model.root,
         variables: setup.environment,
     }))
+}
+
+/// The project in its files, and its services.
+fn understood(
+    reader: &mut Reader,
+    files: Vec<Vec<Document>>,
+    batch: &FileSet<'_>,
+    profiles: &[String],
+) -> Result<(Model, BTreeMap<String, Service>), Errors> {
+    let root = reader.project(files, batch)?;
+    types::check(&root)?;
+    let model = Model::new(root, profiles)?;
+    consistency::check(&model)?;
+    if reader.passed_over.is_none() {
+        consistency::check_printable(&model)?;
+    }
+    let dir = Path::new(batch.dir);
+    let services = services(&model, batch.environment, dir, &mut reader.passed_over)?;
+    Ok((model, services))
+}
+
+/// What a file has is found again with every file that is laid over it.
+fn once(errors: Vec<Error>) -> Vec<Error> {
+    let mut once: Vec<Error> = vec![];
+    for error in errors {
+        if !once.contains(&error) {
+            once.push(error);
+        }
+    }
+    once
 }
 
 pub(super) fn services(
@@ -544,6 +578,88 @@ mod tests {
     }
 
     #[test]
+    fn a_required_variable_that_is_not_set_hides_only_itself() {
+        let read = |rest: &str, load: fn(&Options) -> Result<Option<Compose>, Errors>| {
+            let text = format!(
+                "services:\n  a:\n    image: postgres:17\n    ports: ['80:8080']\n{rest}  b:\n    image: 'b:${{TAG:?need a tag}}'\n"
+            );
+            let dir = project(&[("compose.yaml", &text)]);
+            load(&options(dir.path(), &[]))
+        };
+        let told = |errors: &[Error]| -> Vec<_> {
+            let told = errors
+                .iter()
+                .map(|error| (error.line, error.message.clone()));
+            told.collect()
+        };
+        let unset = |line, name: &str| {
+            let message = format!("the variable `{name}` is required and not set");
+            (Some(line), message)
+        };
+        let tag = |line| {
+            let (line, message) = unset(line, "TAG");
+            (line, format!("{message}: need a tag"))
+        };
+        let compose = read("", load_tolerantly).unwrap().unwrap();
+        assert_eq!(told(&compose.passed_over), [tag(6)]);
+        assert_eq!(shown(&compose), ["a 80:8080 compose.yaml:4"]);
+        assert_eq!(compose.services["b"].image.as_deref(), Some("b:${TAG}"));
+        assert_eq!(told(&read("", load).unwrap_err().0), [tag(6)]);
+        let whole = |options: &Options| Ok(load_whole(options)?.map(|whole| whole.compose));
+        assert_eq!(told(&read("", whole).unwrap_err().0), [tag(6)]);
+        // No name can be read out of it, and a path stays one.
+        let rest = "    environment: {POSTGRES_DB: '${DB?}'}\n    volumes: ['${DATA?}:/data', '${DATA?}:/more']\n";
+        let compose = read(rest, load_tolerantly).unwrap().unwrap();
+        let expected = [unset(5, "DB"), unset(6, "DATA"), tag(8)];
+        assert_eq!(told(&compose.passed_over), expected);
+        let named = compose.services["a"].databases.iter();
+        assert!(
+            named
+                .clone()
+                .all(|database| !database.named.name.contains("DB")),
+            "{named:?}"
+        );
+        // What needs the value says nothing more than that it is not set.
+        for (rest, expected) in [
+            ("    expose: ['${PORT?}']\n", vec![unset(5, "PORT"), tag(7)]),
+            ("    privileged: '${SURE?}'\n", vec![unset(5, "SURE")]),
+            ("    profiles: ['${P?}']\n", vec![unset(5, "P")]),
+            ("    extends: {service: '${S?}'}\n", vec![unset(5, "S")]),
+        ] {
+            let found = match read(rest, load_tolerantly) {
+                Ok(compose) => compose.unwrap().passed_over,
+                Err(errors) => errors.0,
+            };
+            assert_eq!(told(&found), expected, "{rest}");
+        }
+        let dir = project(&[(
+            "compose.yaml",
+            "services:\n  a: {image: a, ports: ['${P?}:80']}\n",
+        )]);
+        let refused = load_tolerantly(&options(dir.path(), &[])).unwrap_err();
+        assert_eq!(told(&refused.0), [unset(2, "P")]);
+    }
+
+    #[test]
+    fn what_is_passed_over_is_named_once_however_many_files_lie_over_it() {
+        let dir = project(&[
+            (
+                "compose.yaml",
+                "services:\n  a: {image: x, made_up: 1, env_file: &e none}\n  b: {image: x, env_file: none}\n",
+            ),
+            ("compose.override.yaml", "services:\n  a: {image: y}\n"),
+        ]);
+        let compose = load_tolerantly(&options(dir.path(), &[])).unwrap().unwrap();
+        let lines: Vec<_> = compose.passed_over.iter().map(|error| error.line).collect();
+        assert_eq!(
+            lines,
+            [Some(2), Some(2), Some(3)],
+            "{:?}",
+            compose.passed_over
+        );
+    }
+
+    #[test]
     fn what_keeps_ports_unknown_is_an_error_all_the_same() {
         for rest in [
             "    ports: ['x:1']\n",
@@ -586,6 +702,31 @@ mod tests {
                 "{rest}"
             );
         }
+    }
+
+    #[test]
+    fn a_service_that_no_profile_activates_is_there_and_cannot_be_needed() {
+        let told = |rest: &str| {
+            let text =
+                format!("services:\n  a:\n    {rest}\n  b: {{build: ./b, profiles: [p, q]}}\n");
+            let dir = project(&[("compose.yaml", &text)]);
+            let error = load(&options(dir.path(), &[])).unwrap_err().0.remove(0);
+            (error.line, error.message, error.hint.unwrap_or_default())
+        };
+        let context = "build: {context: ., additional_contexts: {base: 'service:b'}}";
+        let expected = |needs: &str| {
+            let message = format!("service `a` {needs} `b`, which no profile activates");
+            (Some(3), message, "activate a profile: p, q".to_owned())
+        };
+        assert_eq!(told(context), expected("builds on"));
+        assert_eq!(told("{image: x, depends_on: [b]}"), expected("depends on"));
+        let mode = "{image: x, network_mode: 'service:b'}";
+        assert_eq!(told(mode), expected("depends on"));
+        let (_, message, _) = told(&context.replace(":b", ":c"));
+        assert!(
+            message.ends_with("the service `c`, which is not defined"),
+            "{message}"
+        );
     }
 
     #[test]

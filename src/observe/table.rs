@@ -34,6 +34,18 @@ pub struct Table {
     pub unseen: Vec<Unseen>,
 }
 
+impl Table {
+    /// The table, unless it was made without Compose's ports.
+    ///
+    /// # Errors
+    /// Why nothing of the Compose files is known.
+    pub fn with_compose(self) -> Result<Self, Errors> {
+        let unread = self.unseen.iter().filter(|unseen| unseen.what == COMPOSE);
+        let unread = unread.map(|unseen| unseen.error.clone()).collect();
+        Errors::unless_empty(unread, self)
+    }
+}
+
 /// What the project's own session has.
 #[derive(Debug, Clone, Default)]
 pub struct Own {
@@ -43,6 +55,9 @@ pub struct Own {
     pub images: Vec<BuiltImage>,
 }
 
+/// [`Unseen::what`] where nothing of the Compose files is known.
+const COMPOSE: &str = "the Compose files";
+
 /// Something that the table does not take into account.
 #[derive(Debug, Serialize)]
 pub struct Unseen {
@@ -51,8 +66,8 @@ pub struct Unseen {
     pub error: Error,
 }
 
-/// The table that `up` would make now. It needs no cluster; where Docker does not run, containers are
-/// left out and [`Table::unseen`] says so.
+/// The table that `up` would make now. It needs no cluster; where Docker does not run, containers are left out, and
+/// where ports of Compose depend on variables that are not set, its files: [`Table::unseen`] says so.
 ///
 /// # Errors
 /// Everything else that keeps the table from being made.
@@ -66,20 +81,35 @@ pub async fn table(
     let mut problems = Problems::default();
     let compose = compose::of_project(project, environment);
     let compose = compose::as_docker_takes_it(project, environment, compose).await;
-    let compose = problems.collect(compose);
+    let mut unseen = vec![];
+    let compose = match compose {
+        Err(errors)
+            if errors
+                .0
+                .iter()
+                .all(|error| error.code == Code::ComposeVariable) =>
+        {
+            unseen.extend(errors.0.into_iter().map(|error| Unseen {
+                what: COMPOSE,
+                error,
+            }));
+            Some(None)
+        }
+        compose => problems.collect(compose),
+    };
     let helm = problems.collect(Helm::find(environment));
     let (Some(compose), Some(helm)) = (compose, helm) else {
         return Err(problems.into());
     };
-    let (engine, mut unseen) = match docker::connect(environment).await {
-        Ok(engine) => (Some(engine), vec![]),
-        Err(error) if error.code == Code::DockerUnavailable => (
-            None,
-            vec![Unseen {
+    let engine = match docker::connect(environment).await {
+        Ok(engine) => Some(engine),
+        Err(error) if error.code == Code::DockerUnavailable => {
+            unseen.push(Unseen {
                 what: "containers",
                 error,
-            }],
-        ),
+            });
+            None
+        }
         Err(error) => return Err(error.into()),
     };
     let passed_over = compose.iter().flat_map(|compose| &compose.passed_over);
@@ -92,7 +122,14 @@ pub async fn table(
         let cluster = ManagedCluster::of(engine, &project.cluster, paths);
         charts.capabilities = Arc::new(ClusterCapabilities::of_cluster(project, paths, cluster));
     }
-    if let Some(engine) = engine.as_ref().filter(|_| switch.is_on(project)) {
+    let engine_for_bridge = engine.as_ref().filter(|_| switch.is_on(project));
+    let mut of_compose = unseen.iter().map(|unseen| unseen.error.code.as_str());
+    if engine_for_bridge.is_some() && of_compose.any(|code| code.starts_with("compose.")) {
+        unseen.push(Unseen {
+            what: "the bridge",
+            error: Error::new(Code::BridgeServer, "it depends on all of the Compose files"),
+        });
+    } else if let Some(engine) = engine_for_bridge {
         match bridged::find(&charts, compose.as_ref(), engine, false).await {
             Ok(bridge) => charts.bridge = Some(bridge),
             Err(errors) => unseen.extend(errors.0.into_iter().map(|error| Unseen {
