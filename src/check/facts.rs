@@ -24,7 +24,7 @@ pub struct ChartFacts {
     pub folder: PathBuf,
     /// The files of the chart's folder; none if devk made the chart of manifests.
     pub files: Vec<ChartFile>,
-    /// Chart.yaml; null if it is none, or there is none.
+    /// Chart.yaml as helm reads it; null if it is none, or there is none.
     pub metadata: Value,
     /// The documents of `crds/`.
     pub definitions: Vec<Value>,
@@ -154,7 +154,7 @@ impl ChartFacts {
         let text = text
             .and_then(|file| file.text.as_deref())
             .unwrap_or_default();
-        let metadata = yaml::parse(text).unwrap_or_default();
+        let metadata = yaml::chart(text);
         let definitions = files.iter().filter(|file| file.path.starts_with("crds"));
         let definitions = definitions.filter_map(|file| file.text.as_deref());
         let definitions = definitions.flat_map(yaml::documents).collect();

@@ -297,6 +297,35 @@ mod tests {
         judge(facts, judgement)
     }
 
+    #[test]
+    fn what_helm_reads_as_a_text_counts_although_yaml_has_a_number_there() {
+        let file = |path: &str, text: &str| ChartFile {
+            path: path.into(),
+            text: Some(text.to_owned()),
+        };
+        let chart = "apiVersion: v2\nname: 123\nversion: 1.0\ndependencies:\n- {name: 7, version: 2, repository: 'https://charts.example'}\n";
+        let files = vec![
+            file("Chart.yaml", chart),
+            file("Chart.lock", "dependencies: [{name: 7, version: 1.2.5}]\n"),
+        ];
+        let facts = ChartFacts::new("shop", "shop", Path::new("/c"), files);
+        assert_eq!(facts.name, "123");
+        let report = report(&facts, &CheckConfig::default(), None);
+        let told = |rule: &str| -> Vec<_> {
+            let found = of(&report, rule).into_iter();
+            found.map(|finding| finding.message.clone()).collect()
+        };
+        assert!(told("chart.metadata").is_empty());
+        assert_eq!(
+            told("chart.version"),
+            ["the version `1` is not MAJOR.MINOR.PATCH"]
+        );
+        assert_eq!(
+            told("chart.lock"),
+            ["Chart.lock has `7` 1.2.5, which is not `2`"]
+        );
+    }
+
     fn of<'a>(report: &'a ChartReport, rule: &str) -> Vec<&'a ChartFinding> {
         report
             .findings

@@ -112,7 +112,7 @@ impl<'a> Written<'a> {
         };
         let file = self.prepared.chart.dir.join("Chart.yaml");
         let chart = std::fs::read_to_string(file).unwrap_or_default();
-        let chart = yaml::parse(&chart).unwrap_or_default();
+        let chart = yaml::chart(&chart);
         let dependencies = chart["dependencies"].as_array().into_iter().flatten();
         let own = dependencies.filter(|dependency| {
             let alias = dependency["alias"].as_str();

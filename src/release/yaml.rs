@@ -37,6 +37,38 @@ pub(crate) fn text(value: &Value) -> Option<String> {
     }
 }
 
+/// What helm reads as texts in Chart.yaml and Chart.lock, and in each of their dependencies.
+const CHART: [&str; 6] = [
+    "apiVersion",
+    "name",
+    "version",
+    "appVersion",
+    "kubeVersion",
+    "type",
+];
+const DEPENDENCY: [&str; 5] = ["name", "version", "repository", "condition", "alias"];
+
+/// Chart.yaml or Chart.lock with the texts that helm makes of its values; null if the text is no YAML.
+pub(crate) fn chart(text: &str) -> Value {
+    let mut chart = parse(text).unwrap_or_default();
+    texts(&mut chart, &CHART);
+    let dependencies = chart.get_mut("dependencies").and_then(Value::as_array_mut);
+    for dependency in dependencies.into_iter().flatten() {
+        texts(dependency, &DEPENDENCY);
+    }
+    chart
+}
+
+fn texts(map: &mut Value, keys: &[&str]) {
+    for key in keys {
+        if let Some(value) = map.get_mut(key)
+            && let Some(text) = text(value)
+        {
+            *value = text.into();
+        }
+    }
+}
+
 /// The documents of a text that are YAML; the others, such as templates of a template, are left out.
 pub(crate) fn documents(text: &str) -> Vec<Value> {
     parsed(text).into_iter().filter_map(Result::ok).collect()
@@ -91,6 +123,19 @@ mod tests {
             assert_eq!(text(&meta["name"]).as_deref(), Some(name), "{written}");
         }
         assert_eq!(text(&parse("name: ~\n").unwrap()["name"]), None);
+    }
+
+    #[test]
+    fn a_chart_and_its_dependencies_have_texts_where_helm_reads_texts() {
+        let read = chart(
+            "name: 123\nversion: 1.0\nkubeVersion: 1.25\nappVersion: on\nkeywords: [1]\n\
+             dependencies:\n- {name: 7, version: 2, alias: n, import-values: [1]}\n- 5\n",
+        );
+        let expected = json!({"name": "123", "version": "1", "kubeVersion": "1.25", "appVersion": "true", "keywords": [1],
+            "dependencies": [{"name": "7", "version": "2", "alias": "false", "import-values": [1]}, 5]});
+        assert_eq!(read, expected);
+        assert_eq!(chart("name: ~\n"), json!({"name": null}));
+        assert_eq!([chart("a: [\n"), chart("- 1\n")], [Value::Null, json!([1])]);
     }
 
     #[test]

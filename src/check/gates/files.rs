@@ -215,8 +215,7 @@ fn metadata(view: &ChartView<'_>, seen: &mut Sightings) {
 }
 
 fn version(view: &ChartView<'_>, seen: &mut Sightings) {
-    let version = &view.facts.metadata["version"];
-    let text = match version {
+    let text = match &view.facts.metadata["version"] {
         Value::String(text) => text.clone(),
         Value::Null => return,
         other => other.to_string(),
@@ -264,7 +263,7 @@ fn lock(view: &ChartView<'_>, seen: &mut Sightings) {
         let line = line(view, "dependencies");
         return seen.file("Chart.yaml", line, "the dependencies have no Chart.lock");
     };
-    let lock = crate::release::yaml::parse(text).unwrap_or_default();
+    let lock = crate::release::yaml::chart(text);
     for (at, name, item) in fetched {
         let locked = list(&lock["dependencies"])
             .iter()
