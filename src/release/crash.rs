@@ -6,7 +6,7 @@ mod log;
 use std::borrow::Borrow;
 
 use k8s_openapi::api::core::v1::{
-    ContainerState, ContainerStateTerminated, ContainerStatus, Event, Pod,
+    ContainerState, ContainerStateTerminated, ContainerStatus, Event, Pod, PodStatus,
 };
 use k8s_openapi::jiff::Timestamp;
 use kube::ResourceExt;
@@ -301,17 +301,10 @@ fn pod_failure(pod: &Pod, all: &[&Event]) -> Option<PodFailure> {
         });
         matching.max_by_key(|event| last_seen(event)).copied()
     };
-    let any_running = status
-        .container_statuses
-        .iter()
-        .flatten()
-        .any(|c| c.state.as_ref().is_some_and(|s| s.running.is_some()));
-    let (reason, event) = if any_running {
-        (
-            Reason::Probe,
-            newest(&["Unhealthy"]).filter(|event| event_count(event) >= MIN_PROBE_FAILURES)?,
-        )
-    } else if let Some(event) = newest(&["FailedMount", "FailedAttachVolume"]) {
+    if runs(status) {
+        return failed_probe(pod, all, MIN_PROBE_FAILURES);
+    }
+    let (reason, event) = if let Some(event) = newest(&["FailedMount", "FailedAttachVolume"]) {
         (Reason::Volume, event)
     } else {
         (Reason::Network, newest(&["FailedCreatePodSandBox"])?)
@@ -321,6 +314,29 @@ fn pod_failure(pod: &Pod, all: &[&Event]) -> Option<PodFailure> {
         reason,
         event.message.as_deref().unwrap_or_default(),
     ))
+}
+
+fn runs(status: &PodStatus) -> bool {
+    let mut containers = status.container_statuses.iter().flatten();
+    containers.any(|c| c.state.as_ref().is_some_and(|s| s.running.is_some()))
+}
+
+/// What the probe of a pod says that runs and is not ready, from the first time on.
+pub(super) fn unhealthy<E: Borrow<Event>>(pod: &Pod, events: &[E]) -> Option<PodFailure> {
+    let status = pod.status.as_ref()?;
+    let mut conditions = status.conditions.iter().flatten();
+    let is_ready = conditions.any(|c| c.type_ == "Ready" && c.status == "True");
+    let events: Vec<&Event> = events.iter().map(Borrow::borrow).collect();
+    (runs(status) && !is_ready).then(|| failed_probe(pod, &events, 1))?
+}
+
+fn failed_probe(pod: &Pod, events: &[&Event], least: i32) -> Option<PodFailure> {
+    let of_probe = events
+        .iter()
+        .filter(|event| event.reason.as_deref() == Some("Unhealthy") && concerns(event, pod));
+    let newest = of_probe.max_by_key(|event| last_seen(event))?;
+    let message = newest.message.as_deref().unwrap_or_default();
+    (event_count(newest).max(1) >= least).then(|| whole_pod(pod, Reason::Probe, message))
 }
 
 fn whole_pod(pod: &Pod, reason: Reason, detail: &str) -> PodFailure {

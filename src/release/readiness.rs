@@ -6,6 +6,7 @@
 mod hint;
 mod init_log;
 mod now;
+mod probes;
 pub(crate) mod refused_pods;
 mod snapshot;
 mod startup;
@@ -29,6 +30,7 @@ use crate::ui::event::Step;
 use hint::InitWait;
 use init_log::InitLogs;
 pub use now::is_ready;
+use probes::FailingProbes;
 use snapshot::{Assessment, Heard, NamespaceSnapshot, Watched};
 pub(super) use snapshot::{Streams, watch};
 use verdict::Conditions;
@@ -59,6 +61,7 @@ pub async fn wait_ready(
         step,
         conditions: Conditions::new(),
         told: HashSet::new(),
+        probes: FailingProbes::default(),
         progress: String::new(),
         init_logs: InitLogs::default(),
         proving: HashMap::new(),
@@ -91,6 +94,7 @@ struct Wait<'a> {
     conditions: Conditions,
     /// Failures that were explained: workload, container, reason, exit code.
     told: HashSet<(String, Option<String>, Reason, Option<i32>)>,
+    probes: FailingProbes,
     progress: String,
     init_logs: InitLogs,
     /// Container runs without a probe, and when each has lasted long enough.
@@ -127,6 +131,10 @@ impl Wait<'_> {
         self.tell_progress(&assessments);
         self.conditions.remember(&assessments, Instant::now());
         self.tell_failures(&assessments, &snapshots).await;
+        for failure in self.probes.news(&assessments, &snapshots, Instant::now()) {
+            let error = Error::new(Code::ReleaseNotReady, failure.summary());
+            self.step.trouble(error);
+        }
         self.replace_stuck(&assessments).await;
         if self.conditions.are_hopeless(&assessments, Instant::now()) {
             return Err(self
