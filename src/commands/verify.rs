@@ -5,20 +5,21 @@ use serde::Serialize;
 use super::{Context, ask, connected, no_session};
 use crate::daemon::control::{Reply, Request};
 use crate::error::{Errors, Exit};
-use crate::sync::verify::{Comparison, Difference, NotCompared};
+use crate::sync::verify::{Comparison, Difference, NotCompared, Uncompared};
 use crate::ui::{self, Format};
 
 /// The contract of `devk verify --format json`.
 #[derive(Debug, Serialize)]
 struct Verified {
     version: u32,
-    /// At least one file was compared, and every compared file is the same in every container and in the working tree.
+    /// At least one file was compared, every compared file is the same in every container and in the working tree, and
+    /// nothing is left that could not be compared.
     equal: bool,
     #[serde(flatten)]
     comparison: Comparison,
 }
 
-/// Prints every file that differs; exit code 1 if there is one, or if nothing could be compared.
+/// Prints every file that differs; exit code 1 if there is one, or if something could not be compared.
 ///
 /// # Errors
 /// [`crate::error::Code::ClusterUnreachable`], or as [`connected`] and [`ask`].
@@ -50,6 +51,7 @@ fn text(verified: &Verified) -> String {
         files,
         differences,
         left_out: left,
+        uncompared,
     } = &verified.comparison;
     let difference = |difference: &Difference| {
         let path = difference
@@ -70,6 +72,8 @@ fn text(verified: &Verified) -> String {
     };
     let rows: Vec<_> = differences.iter().map(difference).collect();
     let outside: Vec<_> = left.iter().map(left_out).collect();
+    let missing = |Uncompared { what, why }: &Uncompared| vec![what.clone(), why.clone()];
+    let missing: Vec<_> = uncompared.iter().map(missing).collect();
     let summary = match containers {
         0 => "nothing was compared: no running container answered\n".to_owned(),
         _ if *files == 0 && differences.is_empty() => {
@@ -77,6 +81,9 @@ fn text(verified: &Verified) -> String {
                 "nothing was compared: {containers} container(s) have no file of a build context as it is there\n"
             )
         }
+        _ if differences.is_empty() && !missing.is_empty() => format!(
+            "not all could be compared; {files} file(s) in {containers} container(s) are the same as in the working tree\n"
+        ),
         _ if differences.is_empty() => {
             format!(
                 "equal: {files} file(s) in {containers} container(s) are the same as in the working tree\n"
@@ -87,5 +94,6 @@ fn text(verified: &Verified) -> String {
             differences.len()
         ),
     };
-    format!("{}{}{summary}", ui::table(&rows), ui::table(&outside))
+    let tables = [rows, outside, missing].map(|rows| ui::table(&rows));
+    format!("{}{summary}", tables.concat())
 }

@@ -25,6 +25,7 @@ pub(super) fn verify_output() -> Value {
         "containers": {"type": "integer"},
         "files": {"type": "integer"},
         "differences": {"type": "array", "items": {"type": "object"}},
+        "uncompared": {"type": "array"},
     }})
 }
 

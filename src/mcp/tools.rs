@@ -178,7 +178,7 @@ pub(super) const TOOLS: [Definition; 12] = [
     Definition {
         name: "verify",
         title: "Compare containers with the files on disk",
-        about: "Compares by hash each synced file with the working tree, and lists differences.",
+        about: "Compares each synced file with the working tree by hash.",
         arguments: &[],
         effect: Effect::Looks,
         output: Some(verify_output),

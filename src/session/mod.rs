@@ -45,6 +45,7 @@ pub mod status;
 pub mod sync;
 pub mod target;
 pub mod tunnel;
+pub mod uncompared;
 pub mod upstream;
 pub mod view;
 

@@ -24,6 +24,7 @@ pub mod reloader;
 pub mod rules;
 mod script;
 mod served_by;
+mod served_folders;
 pub mod status;
 pub mod stream;
 pub mod trace;

@@ -15,7 +15,7 @@ pub(super) enum ServedBy {
     FileServer(&'static str),
 }
 
-/// Servers that do nothing but read files, and PHP, whose scripts are read for each request.
+/// Servers that do nothing but read files, and PHP's, which reads its scripts for each request.
 const FILE_SERVERS: [&str; 9] = [
     "httpd",
     "apache2",
@@ -27,6 +27,9 @@ const FILE_SERVERS: [&str; 9] = [
     "http.server",
     "http-server",
 ];
+
+/// `php artisan serve`: behind those stand a command's own words.
+const MAX_PHP_WORDS: usize = 3;
 
 /// What runs beside a program and serves nothing: shells, what starts and reaps others, and what devk runs itself.
 const ASIDE: [&str; 14] = [
@@ -118,17 +121,38 @@ fn switched(words: &[String]) -> Vec<String> {
 fn file_server(processes: &[Vec<String>]) -> Option<ServedBy> {
     let mut found = None;
     for words in processes {
-        let words: Vec<_> = words
-            .iter()
-            .flat_map(|word| word.split_whitespace())
-            .collect();
-        let names = |program: &&str| reloader::names_program(&words[..words.len().min(3)], program);
-        if words.first().is_none_or(|word| is_aside(word)) {
+        let first = words.iter().flat_map(|word| word.split_whitespace()).next();
+        if first.is_none_or(is_aside) {
             continue;
         }
-        found = Some(FILE_SERVERS.into_iter().find(names)?);
+        found = Some(server_of(words)?);
     }
     found.map(ServedBy::FileServer)
+}
+
+/// The file server that a process is. PHP is one as a web server alone: what else it runs, it reads once.
+pub(super) fn server_of(words: &[String]) -> Option<&'static str> {
+    let words: Vec<_> = words
+        .iter()
+        .flat_map(|word| word.split_whitespace())
+        .collect();
+    if words.first().is_none_or(|word| is_aside(word)) {
+        return None;
+    }
+    let names = |program: &&str| reloader::names_program(&words[..words.len().min(3)], program);
+    let found = FILE_SERVERS.into_iter().find(names)?;
+    // A command of a framework that serves starts `php -S`.
+    let serves = || {
+        let is_switch = |word: &&&str| word.starts_with('-');
+        let mut switches = words.iter().skip(1).take_while(is_switch);
+        let is_serving = switches.any(|word| word.starts_with("-S"));
+        is_serving
+            || words
+                .iter()
+                .take(MAX_PHP_WORDS)
+                .any(|word| *word == "serve")
+    };
+    (found != "php" || serves()).then_some(found)
 }
 
 /// Whether a process is a program, and does not only stand beside one.
@@ -207,6 +231,32 @@ mod tests {
         );
         assert_eq!(of(&[nginx[0], "python app.py"]), None);
         assert_eq!(of(&["sh", "sleep 1"]), None);
+    }
+
+    #[test]
+    fn php_reads_a_script_at_each_request_only_as_a_web_server() {
+        for (words, is_server) in [
+            (
+                "php-fpm: master process (/usr/local/etc/php-fpm.conf)",
+                true,
+            ),
+            ("apache2 -DFOREGROUND", true),
+            ("php -S 0.0.0.0:8000 -t public", true),
+            ("php -d memory_limit=-1 worker.php", false),
+            ("/usr/local/bin/php -S0.0.0.0:80 router.php", true),
+            ("php artisan serve --host=0.0.0.0", true),
+            ("php artisan queue:work", false),
+            ("php artisan queue:work --queue serve", false),
+            ("php artisan horizon", false),
+            ("php artisan octane:start", false),
+            ("php artisan schedule:work", false),
+            ("php worker.php", false),
+            ("php worker.php -S", false),
+        ] {
+            assert_eq!(of(&[words]).is_some(), is_server, "{words}");
+        }
+        let beside = ["php -S 0.0.0.0:80", "php artisan queue:work"];
+        assert_eq!(of(&beside), None);
     }
 
     #[test]

@@ -25,6 +25,18 @@ pub struct Comparison {
     pub differences: Vec<Difference>,
     /// What is not the image's in a container, and was not compared.
     pub left_out: Vec<NotCompared>,
+    /// What keeps the containers that were asked from being all that there should be.
+    #[serde(default)]
+    pub uncompared: Vec<Uncompared>,
+}
+
+/// A container that does not run, or a step that failed: what it would have brought is nowhere.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Uncompared {
+    /// `POD/CONTAINER`, or a step of `up`.
+    pub what: String,
+    /// In words for the user.
+    pub why: String,
 }
 
 /// A path of the build context that is covered in a container by what the pod mounts.
@@ -37,9 +49,9 @@ pub struct NotCompared {
 }
 
 impl Comparison {
-    /// Everything that was compared is equal, and that is not nothing.
+    /// Everything was compared and is equal, and that is not nothing.
     pub fn is_equal(&self) -> bool {
-        self.differences.is_empty() && self.files > 0
+        self.differences.is_empty() && self.uncompared.is_empty() && self.files > 0
     }
 }
 
@@ -50,6 +62,7 @@ impl Extend<Self> for Comparison {
             self.files += other.files;
             self.differences.extend(other.differences);
             self.left_out.extend(other.left_out);
+            self.uncompared.extend(other.uncompared);
         }
     }
 }

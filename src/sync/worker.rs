@@ -6,6 +6,7 @@ mod covered;
 mod reading;
 mod reload;
 mod served;
+mod served_folders;
 mod unverified;
 mod watched;
 
@@ -23,6 +24,7 @@ use super::containers::{Container, Containers};
 use super::engine::{REMOVAL_DELAY, Shared};
 use super::reload::{AtRest, ReloadCheck};
 use super::served_by::ServedBy;
+use super::served_folders::ServedFolders;
 use super::status::ContainerStatus;
 use super::stream::{Stream, Trouble};
 use super::watching::Watching;
@@ -111,6 +113,10 @@ struct Worker {
     serving: Option<ServedBy>,
     /// What the reloader in it watches, once something was saved.
     watching: Option<Watching>,
+    /// What the file servers in it serve.
+    served: Option<ServedFolders>,
+    /// The folders that those read, as a look has shown.
+    read_folders: BTreeSet<PathBuf>,
     /// What its last look saw, while what its owner's pods run at rest is not known.
     at_rest: Option<AtRest>,
     looks_at_rest: u32,
@@ -133,6 +139,8 @@ impl Worker {
             commands: WrongCommands::default(),
             serving: None,
             watching: None,
+            served: None,
+            read_folders: BTreeSet::new(),
             at_rest: None,
             looks_at_rest: 0,
             reload: None,

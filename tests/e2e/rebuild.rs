@@ -186,6 +186,9 @@ fn a_broken_edit_is_told_and_the_next_save_mends_it() {
     );
     assert_eq!(change(&mut events)["status"], "failed");
     assert_eq!(page(port), "synced meanwhile\n");
+    let verified = pair.project.devk(&["verify"]).exits(1).document();
+    let uncompared = &verified["uncompared"][0];
+    assert_eq!(uncompared["what"], "image.build/left", "{verified}");
     pair.project.edit(
         "left/Dockerfile",
         "RUN exit 3",

@@ -41,7 +41,11 @@ impl Supervisor {
         };
         // Hashing takes time, and the loop does not wait for it.
         match verifier.verify().await {
-            Ok(comparison) => write.send(&Reply::Verified { comparison }).await,
+            Ok(mut comparison) => {
+                let view = self.views.borrow().clone();
+                comparison.uncompared = view.uncompared(|step| self.reporter.failure(step));
+                write.send(&Reply::Verified { comparison }).await
+            }
             Err(error) => {
                 write
                     .send(&Reply::Refused {

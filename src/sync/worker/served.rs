@@ -70,14 +70,17 @@ impl Worker {
             tokio::time::sleep(WAITING_CHECK_INTERVAL).await;
             serving = self.look(stream).await?;
         }
-        let unwatched = match serving {
+        let missed = match serving {
             Some(ServedBy::Reloader(program)) => self.unwatched(stream, program, &derived).await?,
-            Some(ServedBy::FileServer(_)) | None => BTreeMap::new(),
+            Some(ServedBy::FileServer(program)) => {
+                self.not_served(stream, program, &derived).await?
+            }
+            None => BTreeMap::new(),
         };
         let mut unserved = BTreeSet::new();
         for read in derived {
             let why = match serving {
-                Some(_) if unwatched.contains_key(&read.path) => unwatched[&read.path].clone(),
+                Some(_) if missed.contains_key(&read.path) => missed[&read.path].clone(),
                 Some(serving) if serving.takes(&self.place(&read.item.target)) => continue,
                 Some(ServedBy::FileServer(program)) => {
                     format!("`{program}` reads its settings when it starts")

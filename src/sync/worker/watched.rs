@@ -162,7 +162,7 @@ impl Worker {
 
 impl crate::sync::engine::Shared {
     /// Where in a container the paths are that the image or a sync has brought there.
-    fn places(&self) -> BTreeSet<PathBuf> {
+    pub(super) fn places(&self) -> BTreeSet<PathBuf> {
         let rules = &self.settings.rules;
         let place = |path: PathBuf| match rules.verdict(&path) {
             Verdict::Sync(to) => Some(rules.place(to.root, &to.path)),

@@ -145,6 +145,15 @@ fn a_save_while_the_only_pod_crashes_is_built() {
             .contains("CrashLoopBackOff")
             || project.kubectl(&["get", "pods"]).contains("Error")
     });
+    eventually("`verify` does not name the crash", PATIENCE, || {
+        let verified = project.devk(&["verify"]).exits(1).document();
+        verified["uncompared"]
+            .to_string()
+            .contains("ended with exit code 1")
+            || verified["uncompared"]
+                .to_string()
+                .contains("CrashLoopBackOff")
+    });
     project.write("app/app.py", &answering("mended"));
     serves(&project, "app", "/", "mended");
     assert_eq!(page(&project, "app", "/"), "mended");

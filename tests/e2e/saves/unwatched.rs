@@ -58,6 +58,8 @@ fn what_the_reloader_does_not_watch_and_what_no_copy_shows_is_built() {
     for file in files {
         project.edit(file, "\"one\"", "\"two\"");
     }
+    // The server serves a copy.
+    project.write("copied/page.html", "two\n");
     // useradd copies it into a home.
     project.write("skeleton/skel/rc", "two\n");
     // ADD unpacks it.
@@ -86,6 +88,7 @@ fn what_the_reloader_does_not_watch_and_what_no_copy_shows_is_built() {
     project.devk(&["settle", "--timeout", "120s"]).well();
     assert_eq!(inside("skeleton", "/users/dev/rc"), "two\n");
     assert_eq!(inside("archive", "/srv/unpacked"), "two");
+    assert_eq!(inside("copied", "/served/page.html"), "two\n");
     let verified = project.devk(&["verify"]).well().document();
     assert_eq!(verified["equal"], true, "{verified}");
 
