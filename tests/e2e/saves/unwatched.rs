@@ -1,10 +1,15 @@
 //! A save that the reloader of a container does not see, or that no COPY shows the way of, is built: the program runs it,
 //! or the file is where a build puts it.
 
+use std::time::Duration;
+
 use super::PATIENCE;
 use crate::support::eventually;
 use crate::support::machine::{CLUSTER, cluster};
 use crate::support::project::Project;
+
+/// All images are built anew, each after the reloader's patience, beside other tests.
+const BUILDS: Duration = Duration::from_secs(240);
 
 /// The last line that a container has printed; nothing while it is replaced.
 fn last_line(project: &Project, deployment: &str, container: &str) -> String {
@@ -75,7 +80,7 @@ fn what_the_reloader_does_not_watch_and_what_no_copy_shows_is_built() {
     for (deployment, container, file) in programs {
         eventually(
             &format!("{file} is not run in {deployment}/{container}"),
-            PATIENCE,
+            BUILDS,
             || last_line(&project, deployment, container) == "two",
         );
     }
