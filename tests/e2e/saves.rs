@@ -71,18 +71,18 @@ fn containers(project: &Project) -> Vec<Value> {
     containers.cloned().collect()
 }
 
-/// How saves reach the program of a Deployment's container.
+/// How saves reach the program of a Deployment's container, once devk has looked at it.
 fn serving(project: &Project, deployment: &str) -> String {
+    let prefix = format!("{deployment}-");
     let of_deployment = |container: &Value| {
-        {
-            let pod = container["pod"].as_str()?;
-            pod.starts_with(&format!("{deployment}-"))
-                .then(|| container["serving"].as_str())?
-        }
-        .map(str::to_owned)
+        let pod = container["pod"].as_str()?;
+        let serving = container["serving"].as_str()?;
+        pod.starts_with(&prefix).then(|| serving.to_owned())
     };
-    containers(project)
-        .iter()
-        .find_map(of_deployment)
-        .unwrap_or_default()
+    let mut told = None;
+    eventually("no look at the container is told", PATIENCE, || {
+        told = containers(project).iter().find_map(of_deployment);
+        told.is_some()
+    });
+    told.unwrap()
 }

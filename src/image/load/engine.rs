@@ -40,14 +40,15 @@ pub(super) async fn push(docker: &Docker, reference: &str, repository: &str) -> 
         .repo(repository)
         .tag(TAG)
         .build();
-    docker
-        .tag_image(reference, Some(tag))
-        .await
-        .map_err(failed)?;
+    // Before the request: the Engine may have set the tag though its answer was not waited for.
     let _borrowed = Borrowed {
         docker,
         tag: format!("{repository}:{TAG}"),
     };
+    docker
+        .tag_image(reference, Some(tag))
+        .await
+        .map_err(failed)?;
     let options = PushImageOptionsBuilder::default().tag(TAG).build();
     docker
         .push_image(repository, Some(options), None)
