@@ -32,7 +32,7 @@ With `--format json` a command prints one document on stdout. The end-to-end tes
 | `devk settle` | `version`, `settled`, `ms`, `services`, `waiting_for`, `failures` |
 | `devk ci` | `version`, `project`, `ready`, `failed`, `tests`, `end`, `interrupted` |
 | `devk ask help` | `version`, `question`, `answer` |
-| `devk verify` | `version`, `equal`, `containers`, `files`, `differences`, `left_out` |
+| `devk verify` | `version`, `equal`, `containers`, `files`, `differences`, `left_out`, `uncompared` |
 | `devk ports` | `version`, `forwards`, `compose`, `inactive`, `skipped`, `unseen` |
 | `devk ports --compose-only` | `version`, `compose`, `inactive`, `passed_over` |
 | `devk env` | `version`, `env` |
