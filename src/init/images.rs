@@ -16,15 +16,23 @@ use crate::config::label;
 /// The longest name of an image.
 const MAX_NAME_CHARS: usize = 63;
 
-/// The images of a draft, in the order in which they are built from each other; those that no chart uses commented out.
-/// The second part are the references that nothing builds.
+/// What the charts' images come from.
+pub(super) struct ChosenImages {
+    /// In the order in which they are built from each other; those that no chart uses commented out.
+    pub(super) images: Vec<DraftImage>,
+    /// The references that nothing builds.
+    pub(super) pulled: Vec<String>,
+    /// Of those the ones that no registry is likely to have, in sentences.
+    pub(super) open: Vec<String>,
+}
+
 pub(super) fn choose(
     tree: &RepositoryTree,
     builds: &[FoundBuild],
     references: &[SeenReference],
     stack: Option<&Compose>,
     draft: &InitDraft,
-) -> (Vec<DraftImage>, Vec<String>) {
+) -> ChosenImages {
     let mut own = vec![draft.name.clone()];
     for release in &draft.releases {
         own.push(release.name.clone());
@@ -79,16 +87,29 @@ pub(super) fn choose(
         .iter()
         .filter(|pair| builds[pair.build].missing.is_none());
     let used: BTreeSet<_> = built.flat_map(|pair| &pair.references).collect();
-    let pulled = references
+    let pulled = references.iter().enumerate();
+    let pulled: Vec<_> = pulled
+        .filter(|(at, _)| !used.contains(at))
+        .map(|(_, reference)| reference)
+        .collect();
+    let unbuilt = pulled
         .iter()
-        .enumerate()
-        .filter(|(at, _)| !used.contains(at));
-    (
-        images,
-        pulled
-            .map(|(_, reference)| reference.written.clone())
+        .filter(|reference| pair::is_unbuilt(reference, &own));
+    ChosenImages {
+        open: unbuilt
+            .map(|reference| {
+                format!(
+                    "nothing here builds `{}`, and no registry is in its name: if no node has it, its pods do not start; name its Dockerfile under `images:`",
+                    reference.written
+                )
+            })
             .collect(),
-    )
+        pulled: pulled
+            .iter()
+            .map(|reference| reference.written.clone())
+            .collect(),
+        images,
+    }
 }
 
 /// Of several Compose services that share a Dockerfile the one whose name ends the reference gives the image its name.

@@ -62,7 +62,7 @@ pub(super) fn assign(
     references: &[SeenReference],
     own: &[String],
 ) -> Pairing {
-    let only = is_only(builds, references);
+    let only = is_only(builds, references, own);
     let scores: Vec<Vec<Score>> = builds
         .iter()
         .map(|build| {
@@ -96,6 +96,7 @@ pub(super) fn assign(
     let left = Left {
         builds,
         references,
+        own,
         taken: &taken,
     };
     while let Some(pair) = left.next(&free_builds, &free) {
@@ -121,6 +122,7 @@ pub(super) fn assign(
 struct Left<'a> {
     builds: &'a [FoundBuild],
     references: &'a [SeenReference],
+    own: &'a [String],
     taken: &'a [usize],
 }
 
@@ -180,8 +182,20 @@ impl Left<'_> {
                 .map(|(origin, _)| origin)
         };
         let own = origin(reference);
-        !is_official(&self.references[reference])
-            && (self.taken.is_empty() || self.taken.iter().any(|taken| origin(*taken) == own))
+        if is_official(&self.references[reference], self.own) && !self.is_sibling(reference) {
+            return false;
+        }
+        self.taken.is_empty() || self.taken.iter().any(|taken| origin(*taken) == own)
+    }
+
+    /// `shop-web` where the repository builds `shop-api`: neither has a registry in its name.
+    fn is_sibling(&self, reference: usize) -> bool {
+        let family = |at: usize| {
+            let name = self.references[at].repository.strip_prefix(LIBRARY)?;
+            name.split_once('-').map(|(family, _)| family)
+        };
+        let own = family(reference);
+        own.is_some() && self.taken.iter().any(|taken| family(*taken) == own)
     }
 }
 
@@ -225,24 +239,36 @@ fn take_more(scores: &[Vec<Score>], pairs: &mut [Pair], free: &[usize]) {
     }
 }
 
-fn is_only(builds: &[FoundBuild], references: &[SeenReference]) -> bool {
-    let own = references
+fn is_only(builds: &[FoundBuild], references: &[SeenReference], own: &[String]) -> bool {
+    let candidates = references
         .iter()
-        .filter(|reference| !is_official(reference));
-    builds.len() == 1 && own.count() == 1
+        .filter(|reference| !is_official(reference, own));
+    builds.len() == 1 && candidates.count() == 1
 }
 
-/// `postgres`, `redis`: what Docker's own library has.
-fn is_official(reference: &SeenReference) -> bool {
-    reference.repository.starts_with("docker.io/library/")
-        || [
-            "docker.io/bitnami/",
-            "quay.io/",
-            "registry.k8s.io/",
-            "docker.io/rancher/",
-        ]
-        .iter()
-        .any(|registry| reference.repository.starts_with(registry))
+/// What Docker puts in front of a name without a registry.
+const LIBRARY: &str = "docker.io/library/";
+
+/// An image without a registry in its name that is none of Docker's own.
+pub(super) fn is_unbuilt(reference: &SeenReference, own: &[String]) -> bool {
+    reference.repository.starts_with(LIBRARY) && !is_official(reference, own)
+}
+
+/// `postgres`, `redis`: what Docker's own library has. An image that is called `<project>-…` and has no registry in its
+/// name is one that somebody builds.
+fn is_official(reference: &SeenReference, own: &[String]) -> bool {
+    if let Some(name) = reference.repository.strip_prefix(LIBRARY) {
+        let mut own = own.iter().filter(|own| !own.is_empty());
+        return !own.any(|own| name.starts_with(&format!("{own}-")));
+    }
+    [
+        "docker.io/bitnami/",
+        "quay.io/",
+        "registry.k8s.io/",
+        "docker.io/rancher/",
+    ]
+    .iter()
+    .any(|registry| reference.repository.starts_with(registry))
 }
 
 fn score(build: &FoundBuild, reference: &SeenReference, own: &[String], only: bool) -> Score {
@@ -278,7 +304,7 @@ fn score(build: &FoundBuild, reference: &SeenReference, own: &[String], only: bo
     if let Some(why) = around {
         score.add(NAMED_AROUND, why);
     }
-    if only && !is_official(reference) {
+    if only && !is_official(reference, own) {
         score.add(
             ONLY,
             "the only Dockerfile and the only image of its kind".to_owned(),
@@ -467,6 +493,32 @@ mod tests {
             assigned(&builds, &references),
             ["api acme/api", "shop-api acme/shop-api"]
         );
+    }
+
+    #[test]
+    fn an_image_without_a_registry_that_has_the_projects_name_or_a_siblings_is_not_dockers() {
+        // What is left over has a name of its own: the folder says nothing.
+        let builds = [build("backend", 1), build("src", 2)];
+        let with = |left: &str| {
+            let references = [
+                reference("shop-backend", 1),
+                reference(left, 3),
+                reference("postgres:17", 5432),
+            ];
+            assigned(&builds, &references)
+        };
+        assert_eq!(with("shop-page"), ["backend shop-backend", "src shop-page"]);
+        let builds = [build("store-api", 1), build("src", 2)];
+        let with = |left: &str| {
+            let references = [reference("store-api", 1), reference(left, 3)];
+            assigned(&builds, &references)
+        };
+        assert_eq!(
+            with("store-page"),
+            ["store-api store-api", "src store-page"]
+        );
+        assert_eq!(with("memcached"), ["store-api store-api"]);
+        assert_eq!(with("shopware"), ["store-api store-api"]);
     }
 
     #[test]

@@ -2,11 +2,15 @@
 //! and the values that it comes from.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::path::Path;
 
 use serde_json::Value;
 
+use super::clue::SourceLine;
 use crate::image::ReferenceParts;
+use crate::release::chart::Chart;
 use crate::release::manifest::{Manifest, Rendered};
+use crate::release::template;
 use crate::release::values::{ImageBlock, leaves};
 
 /// Parts of value paths that are no image's name.
@@ -24,7 +28,7 @@ pub(super) struct SeenReference {
     /// Names of containers and workloads, parts of value paths.
     pub(super) hints: BTreeSet<String>,
     pub(super) ports: BTreeSet<u16>,
-    /// `Deployment/api (shop/templates/api.yaml)`.
+    /// `Deployment/api (deploy/shop/templates/api.yaml:12)`.
     pub(super) used: String,
 }
 
@@ -32,13 +36,40 @@ pub(super) struct SeenReference {
 #[derive(Debug)]
 pub(super) struct ReleaseLook<'a> {
     pub(super) release: &'a str,
+    /// None where nothing could be rendered.
+    pub(super) chart: Option<&'a Chart>,
     pub(super) rendered: &'a Rendered,
     pub(super) values: Value,
     pub(super) blocks: Vec<ImageBlock>,
 }
 
-/// Every reference of all releases.
-pub(super) fn find(looks: &[ReleaseLook<'_>]) -> Vec<SeenReference> {
+impl ReleaseLook<'_> {
+    /// An object that runs an image, and where the user writes that: the template's line, from the repository's root.
+    fn used(&self, root: &Path, manifest: &Manifest, image: &str) -> String {
+        let object = manifest.object_name();
+        let source = &manifest.source;
+        let Some(file) = self.chart.and_then(|chart| chart.user_file(source)) else {
+            return format!("{object} ({source})");
+        };
+        let text = std::fs::read_to_string(&file).unwrap_or_default();
+        let written = [
+            format!("image: {image}"),
+            format!("image: \"{image}\""),
+            "image:".to_owned(),
+        ];
+        let words = written.each_ref().map(String::as_str);
+        let line = template::line_of(&text, self.rendered, source, &object, &words);
+        let file = file.strip_prefix(root).unwrap_or(&file);
+        match line {
+            Some(line) => format!("{object} ({})", SourceLine::new(file, line as usize)),
+            // A template that takes its pod from a helper.
+            None => format!("{object} ({})", file.display()),
+        }
+    }
+}
+
+/// Every reference of all releases. `root` is the repository's.
+pub(super) fn find(root: &Path, looks: &[ReleaseLook<'_>]) -> Vec<SeenReference> {
     let mut tags: BTreeMap<String, BTreeSet<Option<String>>> = BTreeMap::new();
     let mut all = vec![];
     for look in looks {
@@ -72,7 +103,7 @@ pub(super) fn find(looks: &[ReleaseLook<'_>]) -> Vec<SeenReference> {
                 tag: reference.tag.clone().filter(|_| by_tag),
                 hints: BTreeSet::new(),
                 ports: BTreeSet::new(),
-                used: format!("{} ({})", manifest.object_name(), manifest.source),
+                used: look.used(root, manifest, &container.image),
                 written,
             });
         seen.ports.extend(&container.ports);

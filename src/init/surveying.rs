@@ -115,7 +115,7 @@ impl Surveying<'_> {
     ) -> Survey {
         let mut open = vec![];
         let looks = looks(rendered);
-        let pulled = self.images(&mut draft, &looks);
+        let pulled = self.images(&mut draft, &looks, &mut open);
         self.without_unused(looking, &mut draft, &mut open).await;
         self.forwards(&mut draft, rendered, &looks);
         let needs = forwards::needs(&looks, &services(rendered));
@@ -149,33 +149,40 @@ impl Surveying<'_> {
         written: &[(Rendered, serde_json::Value)],
         why: Vec<String>,
     ) -> Survey {
+        let mut open = why.clone();
         let releases = draft.releases.clone();
         let looks: Vec<_> = releases
             .iter()
             .zip(written)
             .map(|(release, (rendered, values))| ReleaseLook {
                 release: &release.name,
+                chart: None,
                 rendered,
                 values: values.clone(),
                 blocks: vec![],
             })
             .collect();
-        let pulled = self.images(&mut draft, &looks);
+        let pulled = self.images(&mut draft, &looks, &mut open);
         draft.notes.push(
             "Nothing could be rendered, so the images are paired by what the files say, unchecked, and there are no forwards:".to_owned(),
         );
-        draft.notes.extend(why.iter().cloned());
-        self.chosen(draft, why, pulled)
+        draft.notes.extend(why);
+        self.chosen(draft, open, pulled)
     }
 
-    fn images(&self, draft: &mut InitDraft, looks: &[ReleaseLook<'_>]) -> Vec<String> {
-        let references = references::find(looks);
-        let (images, pulled) =
-            images::choose(self.tree, self.builds, &references, self.stack, draft);
-        draft.images = images;
+    fn images(
+        &self,
+        draft: &mut InitDraft,
+        looks: &[ReleaseLook<'_>],
+        open: &mut Vec<String>,
+    ) -> Vec<String> {
+        let references = references::find(&self.tree.root, looks);
+        let chosen = images::choose(self.tree, self.builds, &references, self.stack, draft);
+        draft.images = chosen.images;
+        open.extend(chosen.open);
         empty_values::images(draft, self.builds, looks);
         new_chart::give_jobs(draft, self.jobs);
-        pulled
+        chosen.pulled
     }
 
     /// Comments out the images that devk itself would find no use for.
@@ -292,6 +299,7 @@ fn services(rendered: &[PreparedRelease]) -> Vec<RenderedService> {
 fn looks(rendered: &[PreparedRelease]) -> Vec<ReleaseLook<'_>> {
     let looks = rendered.iter().map(|release| ReleaseLook {
         release: &release.prepared.name,
+        chart: Some(&release.prepared.chart),
         rendered: &release.rendered,
         // They were read to render, a moment ago.
         values: effective_values(&release.prepared).unwrap_or_default(),

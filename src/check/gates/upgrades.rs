@@ -12,7 +12,7 @@ use super::scaling::least_replicas;
 rules! { Operational;
     "upgrade.checksum" Low, Upkeep 2, On, Rendering(checksum):
         "a change of the ConfigMap or Secret reaches no pod: they read it at their start, and an upgrade starts none",
-        "annotate the pods with `checksum/config: {{ include (print $.Template.BasePath \"/config.yaml\") . | sha256sum }}`",
+        "annotate the pods with `checksum/config: {{ include (print $.Template.BasePath \"/config.yaml\") . | sha256sum }}`, with the name of the template that has it for `config.yaml`",
         "helm, \"Chart Development Tips and Tricks\": Automatically Roll Deployments";
     "upgrade.selector-label" High, Foundation 5, On, Rendering(selector_label):
         "a selector cannot change, and the label does with each version of the chart: the next upgrade fails",

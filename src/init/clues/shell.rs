@@ -22,6 +22,8 @@ pub(super) fn read(
     speaker: Speaker,
     clues: &mut Clues,
 ) {
+    // One word, as the shell would have it.
+    let text = &text.replace("$(git rev-parse --show-toplevel)", TOP);
     let variables = variables(text);
     let mut folder = None;
     for (line, command) in logical_lines(text) {
@@ -78,7 +80,9 @@ fn logical_lines(text: &str) -> Vec<(usize, String)> {
 fn variables(text: &str) -> BTreeMap<String, String> {
     let mut found = BTreeMap::new();
     for line in text.lines() {
-        let line = line.trim().trim_start_matches("export ");
+        let line = ["export ", "readonly ", "local "]
+            .iter()
+            .fold(line.trim(), |line, word| line.trim_start_matches(word));
         let end = line
             .find(|c: char| !c.is_ascii_alphanumeric() && c != '_')
             .unwrap_or(line.len());
@@ -94,10 +98,38 @@ fn variables(text: &str) -> BTreeMap<String, String> {
         if is_known {
             found
                 .entry(name.to_owned())
-                .or_insert_with(|| value.to_owned());
+                .or_insert_with(|| folder_of(value).unwrap_or_else(|| value.to_owned()));
         }
     }
     found
+}
+
+/// Stands for the folder of the repository, whatever the script's own is.
+const TOP: &str = "$(top)";
+
+/// How scripts ask for their own folder.
+const OWN_FOLDER: [&str; 5] = [
+    "$(dirname $0)",
+    "$(dirname -- $0)",
+    "$(dirname ${BASH_SOURCE[0]})",
+    "$(dirname -- ${BASH_SOURCE[0]})",
+    "$(dirname $BASH_SOURCE)",
+];
+
+/// `$HERE/..` of `$(cd "$HERE/.." && pwd)`, by which scripts make a path absolute. None for what is not written that way.
+fn folder_of(value: &str) -> Option<String> {
+    let plain = value.replace(['"', '\''], "");
+    let plain = OWN_FOLDER
+        .iter()
+        .fold(plain, |text, own| text.replace(own, "."));
+    let entered = plain
+        .strip_prefix("$(cd ")
+        .and_then(|rest| rest.strip_suffix(')'))
+        .and_then(|rest| rest.split_once("&& pwd"));
+    match entered {
+        Some((folder, _)) => Some(folder.trim().trim_start_matches("-- ").to_owned()),
+        None => plain.starts_with('.').then_some(plain),
+    }
 }
 
 /// A line once for every word of `for NAME in …; do`, or as it is.
@@ -236,15 +268,21 @@ impl Reader<'_> {
 
     fn build(&self, words: &[String], folder: &Path) -> Option<BuildClue> {
         let flags = Flags::of(words, &BUILD_SWITCHES);
-        let context = self.found(flags.rest.last()?, folder, RepositoryTree::is_dir)?;
-        let dockerfile = match flags.get(&["-f", "--file"]) {
-            // From the folder of the command, not from the context.
-            Some(file) => self.found(file, folder, RepositoryTree::is_file)?,
-            None => context.join("Dockerfile"),
-        };
+        let place = flags.rest.last()?;
+        let file = flags.get(&["-f", "--file"]);
+        let (context, dockerfile) = self.bases.iter().find_map(|base| {
+            let context = self.below(base, folder, place)?;
+            let dockerfile = match file {
+                // From the folder of the command, not from the context.
+                Some(file) => self.below(base, folder, file)?,
+                None => context.join("Dockerfile"),
+            };
+            let is_there = self.tree.is_dir(&context) && self.tree.is_file(&dockerfile);
+            is_there.then_some((context, dockerfile))
+        })?;
         let args = flags.all(&["--build-arg"]);
         let args = args.iter().filter_map(|arg| arg.split_once('='));
-        self.tree.is_file(&dockerfile).then(|| BuildClue {
+        Some(BuildClue {
             speaker: self.speaker,
             at: self.at.clone(),
             context,
@@ -320,16 +358,24 @@ impl Reader<'_> {
         folder: &Path,
         is_there: impl Fn(&RepositoryTree, &Path) -> bool,
     ) -> Option<PathBuf> {
+        let mut bases = self.bases.iter();
+        bases.find_map(|base| {
+            let found = self.below(base, folder, path)?;
+            is_there(self.tree, &found).then_some(found)
+        })
+    }
+
+    /// A path as it is for a command that runs in `folder` of a base; None if it leads out of the repository.
+    fn below(&self, base: &Path, folder: &Path, path: &str) -> Option<PathBuf> {
         let path = path.trim_end_matches('/');
+        if let Some(rest) = path.strip_prefix(TOP) {
+            return inside(Path::new(rest.trim_start_matches('/')));
+        }
         let path = ["$PWD", "$(PWD)", "${PWD}", "$(CURDIR)", "$(pwd)"]
             .iter()
             .find_map(|here| path.strip_prefix(here))
             .map_or(path, |rest| rest.trim_start_matches('/'));
-        let mut bases = self.bases.iter();
-        bases.find_map(|base| {
-            let found = inside(&base.join(folder).join(path))?;
-            is_there(self.tree, &found).then_some(found)
-        })
+        inside(&base.join(folder).join(path))
     }
 }
 
@@ -394,6 +440,44 @@ mod tests {
             &mut clues,
         );
         clues
+    }
+
+    #[test]
+    fn a_script_finds_its_repository_by_its_own_folder_or_by_git() {
+        let dir = tempfile::tempdir().unwrap();
+        let files = ["Dockerfile", "api/Dockerfile", "tools/build/all.sh"];
+        write(dir.path(), &files.map(|file| (file, "")));
+        let tree = RepositoryTree::scan(dir.path());
+        let built = |text: &str| {
+            let mut clues = Clues::default();
+            let file = Path::new("tools/build/all.sh");
+            read(&tree, file, text, Speaker::Commands, &mut clues);
+            let builds = clues.builds.iter();
+            let shown = builds.map(|build| {
+                let context = build.context.display();
+                format!("{} {context} {}", build.at, build.dockerfile.display())
+            });
+            shown.collect::<Vec<_>>()
+        };
+        let by_folder = r#"HERE="$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)"
+readonly ROOT="$(cd "$HERE/../.." && pwd)"
+docker build -t page "$ROOT"
+docker build -t api "${ROOT}/api"
+"#;
+        let expected = [
+            "tools/build/all.sh:3  Dockerfile",
+            "tools/build/all.sh:4 api api/Dockerfile",
+        ];
+        assert_eq!(built(by_folder), expected);
+        let by_git = "ROOT=$(git rev-parse --show-toplevel)\n\ndocker build $ROOT\ndocker build -f $ROOT/api/Dockerfile $ROOT/api\n";
+        assert_eq!(built(by_git), expected);
+        // A line that enters the root before is not followed: there is only one place with such a Dockerfile.
+        let expected = ["tools/build/all.sh:2  api/Dockerfile"];
+        assert_eq!(
+            built("cd ../..\ndocker build -f api/Dockerfile .\n"),
+            expected
+        );
+        assert_eq!(built("docker build $ELSEWHERE\n"), [""; 0]);
     }
 
     #[test]
