@@ -18,8 +18,9 @@ impl fmt::Display for Missing {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Skipped(why) => f.write_str(why),
+            // The check about it has the whole message.
             Self::Failed(errors) => match errors.0.first() {
-                Some(first) => f.write_str(&first.message),
+                Some(first) => f.write_str(first.message.split(": ").next().unwrap_or_default()),
                 None => f.write_str("it could not be looked at"),
             },
         }

@@ -2,15 +2,17 @@
 //! with them runs nothing, or a database without a password.
 
 use std::collections::BTreeSet;
+use std::path::Path;
 
 use serde_json::Value;
 
 use super::builds::FoundBuild;
-use super::clue::plain;
+use super::clue::{SourceLine, plain};
 use super::draft::{DraftImage, DraftValue, InitDraft};
 use super::references::{GENERAL, ReleaseLook};
 use super::required::{Demand, is_own_secret, value_path};
 use crate::observe::PreparedRelease;
+use crate::release::effective_values;
 use crate::release::manifest::Manifest;
 use crate::release::values::{get_path, leaves, split};
 
@@ -82,12 +84,41 @@ fn is_named(path: &str, build: &FoundBuild, only: bool) -> bool {
     }
 }
 
-/// The secrets that render empty, by the values that their templates name.
-pub(super) fn secrets(release: &PreparedRelease, values: &Value) -> Vec<Demand> {
+/// The secrets that render empty and that a stack may make for itself, by the values that their templates name. `root` is
+/// the repository's.
+pub(super) fn secrets(root: &Path, release: &PreparedRelease, values: &Value) -> Vec<Demand> {
+    let found = empty_values(root, release, values, own_secrets).into_iter();
+    let own = found.filter(|(path, _)| is_own_secret(path));
+    own.map(|(path, at)| Demand::of_empty(path, at.to_string()))
+        .collect()
+}
+
+/// What nobody but the user can fill in of the Secrets of a release, in a sentence.
+pub(super) fn users_secrets(root: &Path, release: &PreparedRelease) -> Option<String> {
+    let values = effective_values(&release.prepared).unwrap_or_default();
+    let mut found = empty_values(root, release, &values, keys_of_secret);
+    found.retain(|(path, _)| !is_own_secret(path));
+    let (_, first) = found.first()?;
+    let paths: Vec<_> = found.iter().map(|(path, _)| format!("`{path}`")).collect();
+    Some(format!(
+        "only you know {}: in a Secret of release {} nothing stands for {} ({first}); give what the program needs under `set:`, from variables of `.env`",
+        paths.join(", "),
+        release.prepared.name,
+        if paths.len() == 1 { "it" } else { "them" },
+    ))
+}
+
+/// The empty values that the templates of empty keys name, each with its line.
+fn empty_values(
+    root: &Path,
+    release: &PreparedRelease,
+    values: &Value,
+    keys: impl Fn(&Manifest) -> Vec<String>,
+) -> Vec<(String, SourceLine)> {
     let mut found = vec![];
     let mut seen = BTreeSet::new();
     for manifest in &release.rendered.manifests {
-        let empty = empty_keys(manifest);
+        let empty = keys(manifest);
         if empty.is_empty() {
             continue;
         }
@@ -97,8 +128,7 @@ pub(super) fn secrets(release: &PreparedRelease, values: &Value) -> Vec<Demand> 
         let text = std::fs::read_to_string(&file).unwrap_or_default();
         let lines: Vec<_> = text.lines().collect();
         for (at, line) in lines.iter().enumerate() {
-            let is_it = |key: &&String| names_key(line, key);
-            if !empty.iter().any(|key| is_it(&key)) {
+            if !empty.iter().any(|key| names_key(line, key)) {
                 continue;
             }
             let near = lines[at..].iter().take(2);
@@ -106,9 +136,9 @@ pub(super) fn secrets(release: &PreparedRelease, values: &Value) -> Vec<Demand> 
                 continue;
             };
             let is_empty = get_path(values, &path).is_some_and(|value| value == "");
-            if is_empty && is_own_secret(&path) && seen.insert(path.clone()) {
-                let at = format!("{}:{}", manifest.source, at + 1);
-                found.push(Demand::of_empty(path, at));
+            if is_empty && seen.insert(path.clone()) {
+                let line = SourceLine::new(file.strip_prefix(root).unwrap_or(&file), at + 1);
+                found.push((path, line));
             }
         }
     }
@@ -126,18 +156,22 @@ fn names_key(line: &str, key: &str) -> bool {
 }
 
 /// The keys of a Secret, and the variables of containers, that are secrets by their name and empty.
-fn empty_keys(manifest: &Manifest) -> Vec<String> {
-    let mut found = vec![];
-    if manifest.kind() == "Secret" {
-        for part in ["data", "stringData"] {
-            let entries = manifest.object[part].as_object().into_iter().flatten();
-            let empty = entries.filter(|(_, value)| value.is_null() || *value == "");
-            found.extend(empty.map(|(key, _)| key.clone()));
-        }
-    }
+fn own_secrets(manifest: &Manifest) -> Vec<String> {
+    let mut found = keys_of_secret(manifest);
     variables(&manifest.object["spec"], &mut found);
     found.retain(|key| is_own_secret(key));
     found
+}
+
+/// The empty keys of a Secret.
+fn keys_of_secret(manifest: &Manifest) -> Vec<String> {
+    if manifest.kind() != "Secret" {
+        return vec![];
+    }
+    let parts = ["data", "stringData"].into_iter();
+    let entries = parts.flat_map(|part| manifest.object[part].as_object().into_iter().flatten());
+    let empty = entries.filter(|(_, value)| value.is_null() || *value == "");
+    empty.map(|(key, _)| key.clone()).collect()
 }
 
 fn variables(value: &Value, found: &mut Vec<String>) {

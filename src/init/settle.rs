@@ -28,7 +28,7 @@ pub(super) async fn settle(
     let mut last = None;
     for _ in 0..MAX_ROUNDS {
         let errors = match looking.at(draft).await {
-            Ok(rendered) if !filled(&rendered, draft) => return Ok(rendered),
+            Ok(rendered) if !filled(root, &rendered, draft) => return Ok(rendered),
             Ok(_) => continue,
             Err(errors) => errors,
         };
@@ -53,11 +53,11 @@ pub(super) async fn settle(
 }
 
 /// Gives the charts the secrets that they render empty; false if there are none.
-fn filled(rendered: &[PreparedRelease], draft: &mut InitDraft) -> bool {
+fn filled(root: &Path, rendered: &[PreparedRelease], draft: &mut InitDraft) -> bool {
     let mut given = false;
     for (found, release) in rendered.iter().zip(&mut draft.releases) {
         let values = effective_values(&found.prepared).unwrap_or_default();
-        let demands = empty_values::secrets(found, &values);
+        let demands = empty_values::secrets(root, found, &values);
         for demand in demands
             .iter()
             .filter(|demand| !release.gives(&demand.path))

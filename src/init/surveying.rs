@@ -126,6 +126,8 @@ impl Surveying<'_> {
         if let Err(errors) = looking.at(&draft).await {
             open.extend(self.lines(&errors));
         }
+        let users = |release| empty_values::users_secrets(&self.tree.root, release);
+        open.extend(rendered.iter().filter_map(users));
         self.notes(&mut draft, &looks);
         self.chosen(draft, open, pulled)
     }

@@ -306,7 +306,13 @@ fn a_stage_for_development_is_taken_only_with_its_sources_and_on_the_charts_port
 #[test]
 fn values_that_wait_for_an_image_get_one_and_an_empty_password_is_generated() {
     let shape = Shape::new("waiting-values");
-    shape.written();
+    let document = shape.written();
+    let open = &document["open"];
+    let expected = "only you know `stripe.secretKey`: in a Secret of release queue nothing stands for it (chart/templates/secret.yaml:6); give what the program needs under `set:`, from variables of `.env`";
+    assert!(
+        open.as_array().unwrap().contains(&json!(expected)),
+        "{open}"
+    );
     let release = &shape.project().releases[0];
     assert_eq!(release.images["api"].repository, "api.image.repository");
     let expected = json!({
@@ -336,6 +342,31 @@ fn what_no_name_pairs_the_pipeline_and_the_port_do() {
     );
     assert_eq!(names(&document, "releases"), ["left"]);
     assert_eq!(document["pulled"], json!(["timberio/vector"]));
+    let text = shape.text();
+    let evidence =
+        "# Deployment/left-fe (chart/templates/all.yaml:29) runs ghcr.io/acme/frontend\n";
+    assert!(text.contains(evidence), "{text}");
+}
+
+#[test]
+fn of_images_without_a_registry_those_of_the_project_are_somebodys_builds() {
+    let shape = Shape::new("no-registry");
+    let document = shape.written();
+    assert_eq!(pairs(&document), paired(&[("stall-web", "stall-web")]));
+    let text = shape.text();
+    assert!(
+        text.contains("# tools/images.sh:3 builds it by that name\n"),
+        "{text}"
+    );
+    assert_eq!(document["pulled"], json!(["memcached", "stall-jobs"]));
+    let open = document["open"].as_array().unwrap();
+    let said = |name: &str| {
+        let words = format!("nothing here builds `{name}`, and no registry is in its name");
+        open.iter()
+            .filter(|line| line.as_str().unwrap().starts_with(&words))
+            .count()
+    };
+    assert_eq!((said("stall-jobs"), said("memcached")), (1, 0), "{open:?}");
 }
 
 #[test]
@@ -439,8 +470,9 @@ fn the_plain_dockerfile_comes_first_a_context_has_what_is_copied_and_what_is_now
         text.contains("`bin/agent` of agent/Dockerfile:2 is in no folder that could be the context: make it first"),
         "{text}"
     );
+    // The Dockerfile that the script names is below the root only, and so is its context.
     assert!(
-        text.contains("scripts/v1/build.sh:2 says `context: ./scripts/v1`"),
+        text.contains("scripts/v1/build.sh:2 builds it") && !text.contains("./scripts/v1"),
         "{text}"
     );
     assert!(text.contains("access.provider: {}"), "{text}");
