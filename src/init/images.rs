@@ -7,6 +7,7 @@ use super::build_access;
 use super::builds::{DevelopmentStage, FoundBuild};
 use super::clue::{plain, shown};
 use super::draft::{Confidence, DraftImage, DraftSync, InitDraft};
+use super::library;
 use super::pair::{self, Pair, Pairing};
 use super::references::SeenReference;
 use super::scan::RepositoryTree;
@@ -94,7 +95,7 @@ pub(super) fn choose(
         .collect();
     let unbuilt = pulled
         .iter()
-        .filter(|reference| pair::is_unbuilt(reference, &own));
+        .filter(|reference| library::is_unbuilt(reference, &own));
     ChosenImages {
         open: unbuilt
             .map(|reference| {

@@ -17,6 +17,7 @@ pub mod draft;
 mod empty_values;
 mod forwards;
 mod images;
+mod library;
 mod look;
 mod manifests;
 mod new_chart;

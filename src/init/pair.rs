@@ -6,6 +6,7 @@ use std::path::Path;
 use super::builds::FoundBuild;
 use super::clue::plain;
 use super::draft::Confidence;
+use super::library::{LIBRARY, is_official};
 use super::references::SeenReference;
 
 /// A tag by which the repository itself names the reference.
@@ -244,31 +245,6 @@ fn is_only(builds: &[FoundBuild], references: &[SeenReference], own: &[String]) 
         .iter()
         .filter(|reference| !is_official(reference, own));
     builds.len() == 1 && candidates.count() == 1
-}
-
-/// What Docker puts in front of a name without a registry.
-const LIBRARY: &str = "docker.io/library/";
-
-/// An image without a registry in its name that is none of Docker's own.
-pub(super) fn is_unbuilt(reference: &SeenReference, own: &[String]) -> bool {
-    reference.repository.starts_with(LIBRARY) && !is_official(reference, own)
-}
-
-/// `postgres`, `redis`: what Docker's own library has. An image that is called `<project>-…` and has no registry in its
-/// name is one that somebody builds.
-fn is_official(reference: &SeenReference, own: &[String]) -> bool {
-    if let Some(name) = reference.repository.strip_prefix(LIBRARY) {
-        let mut own = own.iter().filter(|own| !own.is_empty());
-        return !own.any(|own| name.starts_with(&format!("{own}-")));
-    }
-    [
-        "docker.io/bitnami/",
-        "quay.io/",
-        "registry.k8s.io/",
-        "docker.io/rancher/",
-    ]
-    .iter()
-    .any(|registry| reference.repository.starts_with(registry))
 }
 
 fn score(build: &FoundBuild, reference: &SeenReference, own: &[String], only: bool) -> Score {

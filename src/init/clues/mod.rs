@@ -6,6 +6,7 @@ mod formats;
 mod pipeline;
 mod shell;
 mod tiltfile;
+mod variables;
 
 use std::path::Path;
 
