@@ -16,6 +16,7 @@ use crate::owner::Owner;
 use crate::ui::event::Step;
 use made::sleeps_beside;
 pub use made::{MADE_FOR_LABEL, delete_made_for, is_of_kubernetes, made_for, of_other_projects};
+pub use removal::removal;
 use removal::wait_gone;
 
 /// Says which project a namespace belongs to.

@@ -5,7 +5,7 @@ use serde::Serialize;
 
 use super::Context;
 use crate::bridge::record::{self, Record};
-use crate::cluster::{Access, ManagedCluster, State};
+use crate::cluster::{Access, ManagedCluster, State, namespace};
 use crate::config::Project;
 use crate::daemon::client;
 use crate::docker;
@@ -86,6 +86,8 @@ struct ClusterView {
     releases: Vec<ReleaseStatus>,
     pods: Vec<PodStatus>,
     failing_cron_jobs: Vec<FailingCronJob>,
+    /// Why the namespace, which is being removed, is still there.
+    removal: Option<Error>,
 }
 
 #[derive(Debug, Serialize)]
@@ -150,7 +152,7 @@ pub(super) async fn status(
         // Only its API server knows the state of an existing cluster.
         Err(error) => ("unknown", Err(error)),
     };
-    let (seen, error) = match seen {
+    let (mut seen, error) = match seen {
         Ok(seen) => (seen, None),
         Err(error) if error.code == Code::ClusterUnreachable => (None, Some(error)),
         Err(error) => return Err(error.into()),
@@ -160,7 +162,7 @@ pub(super) async fn status(
         state,
         pinned: seen.is_some(),
         created_by_devk: seen.as_ref().is_some_and(|seen| seen.created_by_devk),
-        error,
+        error: error.or_else(|| seen.as_mut()?.removal.take()),
     };
     let client = seen.as_ref().map(|seen| seen.client.clone());
     let (releases, mut pods, failing_cron_jobs) = seen
@@ -219,17 +221,19 @@ async fn read_cluster(
     let of_project = ProjectPods::of(&access.client, &project.id).await?;
     let pods = of_project.list(&access.client, None).await?;
     let namespaces = of_project.namespaces();
-    let (releases, failing_cron_jobs) = tokio::join!(
+    let (releases, failing_cron_jobs, removal) = tokio::join!(
         releases(&access, project),
-        failing_cron_jobs(&access.client, &namespaces)
+        failing_cron_jobs(&access.client, &namespaces),
+        namespace::removal(&access.client, &project.id)
     );
     Ok(Some(ClusterView {
         client: access.client.clone(),
         created_by_devk: access.pin.created,
         releases: releases?,
         pods: pods.iter().map(pod).collect(),
-        // Rights that do not reach to CronJobs hide no pod.
+        // Rights that do not reach to CronJobs, or to namespaces, hide no pod.
         failing_cron_jobs: failing_cron_jobs.unwrap_or_default(),
+        removal: removal.unwrap_or_default(),
     }))
 }
 

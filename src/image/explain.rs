@@ -2,6 +2,7 @@
 
 use super::trace::{BuildTrace, line_of, run_line};
 use crate::config::ImageConfig;
+use crate::dockerfile::instructions;
 use crate::error::{Code, Error, suggest};
 
 /// The error for a build that BuildKit ended, `said` being its own words.
@@ -26,7 +27,11 @@ pub(super) fn explain(
         None => (short.to_owned(), parse_error_line(said)),
     };
     let printed = failed.map_or_else(String::new, |failed| failed.printed.join("\n"));
-    let hint = ungiven(image, said).unwrap_or_else(|| hint(said, &printed).to_owned());
+    let (unknown, from) = unknown_source(dockerfile, said).unzip();
+    let line = from.or(line);
+    let hint = ungiven(image, said)
+        .or(unknown)
+        .unwrap_or_else(|| hint(said, &printed).to_owned());
     Error::new(
         Code::ImageBuild,
         format!("image `{}` did not build: {message}", image.name),
@@ -45,6 +50,22 @@ fn parse_error_line(said: &str) -> Option<u32> {
         .next()?
         .parse()
         .ok()
+}
+
+/// What to do where files are taken from a name that no stage has, and its line: BuildKit takes it for an image of Docker's
+/// own. Such names are given by further contexts, which Compose and bake have.
+fn unknown_source(dockerfile: &str, said: &str) -> Option<(String, u32)> {
+    instructions(dockerfile).iter().find_map(|instruction| {
+        let words = instruction.text.split([' ', ',', '\t']);
+        let sources = words.filter_map(|word| word.trim_start_matches("--").strip_prefix("from="));
+        let is_it = |name: &&str| said.contains(&format!("library/{name}:latest"));
+        let name = sources.into_iter().find(is_it)?;
+        let hint = format!(
+            "no stage of the Dockerfile is called `{name}`, nor has Docker an image of that name: correct it, `docker pull {name}`, \
+             or, if it is a further context of another tool's, add an image `{name}` of that folder to devk.yaml"
+        );
+        Some((hint, instruction.line))
+    })
 }
 
 /// What to write where the Dockerfile requires a secret or an agent that devk.yaml does not give.
@@ -186,6 +207,22 @@ mod tests {
         assert!(hint(said, "").starts_with("`docker login`"));
         let missing = "failed to solve: a:1: failed to resolve source metadata for docker.io/library/a:1: not found";
         assert!(hint(missing, "").starts_with("`docker pull`"));
+    }
+
+    #[test]
+    fn files_of_a_stage_that_is_none_are_named_with_their_line() {
+        let said = "failed to solve: shared: failed to resolve source metadata for docker.io/library/shared:latest: dial";
+        let unknown = |dockerfile: &str| unknown_source(dockerfile, said);
+        let (hint, line) = unknown("FROM busybox\nCOPY --from=shared /a /a\n").unwrap();
+        assert_eq!(line, 2);
+        assert!(
+            hint.starts_with("no stage of the Dockerfile is called `shared`"),
+            "{hint}"
+        );
+        let mounted = "FROM busybox\nRUN \\\n  --mount=type=bind,from=shared ls\n";
+        assert_eq!(unknown(mounted).unwrap().1, 2);
+        // Whose image it is stands in the FROM.
+        assert_eq!(unknown("FROM shared\nCOPY --from=other /a /a\n"), None);
     }
 
     #[test]

@@ -34,6 +34,7 @@ pub enum MatchedBy {
     Replaces,
     Compose,
     LastPart,
+    OnlyImage,
     Values,
     Word,
 }
@@ -44,6 +45,9 @@ impl fmt::Display for MatchedBy {
             Self::Replaces => "devk.yaml says so",
             Self::Compose => "Compose builds the same context under that name",
             Self::LastPart => "by the last part of the name",
+            Self::OnlyImage => {
+                "the only image of devk.yaml, and called like the chart or the project"
+            }
             Self::Values => "by the chart's values",
             Self::Word => "by a word in the last part of the name",
         })
@@ -259,8 +263,12 @@ impl<'a> Assigning<'a> {
         };
         let best: Vec<_> = candidates.filter(|(_, (fit, _))| *fit == best).collect();
         match best[..] {
-            [(repository, (_, names))] if names.len() == 1 => {
-                self.claim(image, repository, None, MatchedBy::LastPart);
+            [(repository, (fit, names))] if names.len() == 1 => {
+                let why = match fit {
+                    Fit::Same | Fit::Prefixed => MatchedBy::LastPart,
+                    Fit::OnlyImage => MatchedBy::OnlyImage,
+                };
+                self.claim(image, repository, None, why);
             }
             _ => {
                 let repositories: Vec<_> = best

@@ -37,6 +37,7 @@ pub mod secrets;
 mod spanned;
 mod stray_helm;
 pub mod template;
+mod unparsed;
 pub mod value_path;
 pub mod values;
 pub mod variant;

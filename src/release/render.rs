@@ -12,6 +12,7 @@ use super::manifest::Rendered;
 use super::post_renderer::unreadable;
 use super::prepare::Prepared;
 use super::rewrite::ManifestChange;
+use super::unparsed;
 use crate::error::{Code, Error, Result};
 use crate::paths::{forget_old, remove_dir, write_atomic};
 
@@ -152,7 +153,8 @@ async fn template(prepared: &Prepared, helm: &Helm, capabilities: &[String]) -> 
     match cmd.run().await {
         Ok(output) => Ok(output.stdout),
         Err(e) if e.code == Code::CommandFailed => {
-            Err(at_template(render_error(e, prepared), prepared))
+            let error = at_template(render_error(e, prepared), prepared);
+            Err(unparsed::explained(error, prepared, cmd.arg("--debug")).await)
         }
         Err(e) => Err(e),
     }

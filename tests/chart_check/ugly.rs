@@ -250,3 +250,29 @@ fn walk(folder: &Path) -> Vec<PathBuf> {
     }
     found
 }
+
+#[test]
+fn what_renders_no_yaml_is_found_at_the_templates_line_with_the_text_that_it_renders() {
+    let dir = tempfile::tempdir().unwrap();
+    std::fs::create_dir(dir.path().join("templates")).unwrap();
+    let write = |file: &str, text: &str| std::fs::write(dir.path().join(file), text).unwrap();
+    write("Chart.yaml", "apiVersion: v2\nname: shop\nversion: 1.0.0\n");
+    write("values.yaml", "tag: 'latest: latest'\nlines: 4\n");
+    // What is rendered has more lines than the template.
+    write(
+        "templates/api.yaml",
+        "kind: ConfigMap\ndata:\n  {{- range until (int .Values.lines) }}\n  a{{ . }}: b\n  {{- end }}\n  image: acme/api:{{ .Values.tag }}\n",
+    );
+    let facts = facts_of(dir.path());
+    let error = &facts.failures[0].error;
+    let template = dir.path().join("templates/api.yaml");
+    assert_eq!(
+        (error.file.as_ref(), error.line),
+        (Some(&template), Some(6)),
+        "{error:?}"
+    );
+    assert_eq!(
+        error.evidence[0],
+        "line 7 of what it renders: `image: acme/api:latest: latest`"
+    );
+}

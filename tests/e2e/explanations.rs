@@ -254,6 +254,10 @@ fn failures_are_explained_within_seconds_and_their_hints_work() {
         "ConfigMap `held` has the finalizer example.com/hold",
     );
     assert!(down.took.as_secs() < 90, "{down:?}");
+    let status = project.devk(&["status"]).well().document();
+    let going = &status["cluster"]["error"];
+    assert_eq!(going["code"], "cluster.namespace-held", "{status}");
+    assert_eq!(going["message"], error["message"], "{status}");
     let ran = up().exits(1);
     told(
         &ran,

@@ -129,6 +129,29 @@ pub(super) async fn wait_gone(client: &Client, namespace: &str, step: &Step) -> 
     Ok(())
 }
 
+/// Why a namespace that is being removed is still there; None if it is not being removed.
+///
+/// # Errors
+/// [`Code::ClusterUnreachable`].
+pub async fn removal(client: &Client, namespace: &str) -> Result<Option<Error>> {
+    let api: Api<Namespace> = Api::all(client.clone());
+    let found = api.get_opt(namespace).await.map_err(|e| refused(&e))?;
+    let is_going = |found: &Namespace| found.metadata.deletion_timestamp.is_some();
+    let Some(left) = found.filter(is_going) else {
+        return Ok(None);
+    };
+    let kinds = namespaced(client).await.unwrap_or_default();
+    let held = held(client, namespace, &kinds).await;
+    if !held.is_empty() {
+        return Ok(Some(held_by(namespace, &held)));
+    }
+    let going = || {
+        let message = format!("namespace `{namespace}` is being removed");
+        Error::new(Code::NamespaceHeld, message)
+    };
+    Ok(Some(unlisted(namespace, &left).unwrap_or_else(going)))
+}
+
 /// Every kind of which a namespace may hold objects.
 async fn namespaced(client: &Client) -> Result<Vec<ApiResource>> {
     let found = discovery(client).await.map_err(|e| refused(&e))?;

@@ -234,7 +234,7 @@ fn the_name_that_compose_builds_counts_before_the_last_part() {
 fn the_only_image_may_be_called_like_the_chart() {
     assert_eq!(
         World::of(&["app"]).shown(&["acme/shop:1", "redis"]),
-        ["app ← docker.io/acme/shop LastPart"]
+        ["app ← docker.io/acme/shop OnlyImage"]
     );
     assert_eq!(
         World::of(&["app", "web"])

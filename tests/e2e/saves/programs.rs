@@ -68,6 +68,14 @@ urlpatterns = [path('', lambda request: HttpResponse('save-0-'))]
 const NODE: &str =
     "require('http').createServer((_, answer) => answer.end('save-0-')).listen(8000)\n";
 
+/// A page whose text is in its program, as bundlers for browsers have it.
+const BUNDLED: &str = "document.body.append('save-0-')\n";
+const PAGE: &str = "<script type=module src=/main.js></script>\n";
+const NEXT: &str = "export default function Page() { return <p>save-0-</p> }\nexport function getServerSideProps() { return {props: {}} }\n";
+const BUN: &str = "export default {port: 8000, fetch: () => new Response('save-0-')}\n";
+const DENO: &str = "Deno.serve({port: 8000}, () => new Response('save-0-'))\n";
+const PHP: &str = "<?php echo 'save-0-';\n";
+
 fn python(install: &str, command: &str) -> String {
     let install = match install {
         "" => String::new(),
@@ -82,6 +90,13 @@ fn node(install: &str, command: &str) -> String {
         names => format!("RUN npm install --no-audit --no-fund {names}\n"),
     };
     format!("FROM node:20-slim\nWORKDIR /srv\n{install}COPY . .\nCMD {command}\n")
+}
+
+fn debian(install: &str, command: &str) -> String {
+    format!(
+        "FROM debian:bookworm-slim\nRUN apt-get update -q && apt-get install -qy --no-install-recommends {install}\n\
+         WORKDIR /srv\nCOPY . .\nCMD {command}\n"
+    )
 }
 
 type Files = &'static [(&'static str, &'static str)];
@@ -179,6 +194,73 @@ fn programs() -> Vec<Program> {
             "nodemon",
         ),
         simple("tsx", node("tsx", "npx tsx watch server.js"), js, "tsx"),
+        simple(
+            "ts-node-dev",
+            node(
+                "ts-node-dev typescript@5",
+                "npx ts-node-dev --respawn server.ts",
+            ),
+            &[("server.ts", NODE)],
+            "ts-node-dev",
+        ),
+        simple(
+            "bun",
+            node("bun", "npx bun --watch server.js"),
+            &[("server.js", BUN)],
+            "bun",
+        ),
+        simple(
+            "deno",
+            node("deno", "npx deno run --watch -A server.js"),
+            &[("server.js", DENO)],
+            "deno",
+        ),
+        Program {
+            path: "/main.js",
+            ..simple(
+                "vite",
+                node("vite", "npx vite --host 0.0.0.0 --port 8000"),
+                &[("main.js", BUNDLED), ("index.html", PAGE)],
+                "vite",
+            )
+        },
+        simple(
+            "next",
+            node(
+                "next@15 react@19 react-dom@19",
+                "npx next dev -H 0.0.0.0 -p 8000",
+            ),
+            &[("pages/index.js", NEXT)],
+            "next",
+        ),
+        Program {
+            path: "/main.js",
+            ..simple(
+                "webpack-dev-server",
+                node(
+                    "webpack@5 webpack-cli webpack-dev-server",
+                    "npx webpack serve --mode development --host 0.0.0.0 --port 8000 --allowed-hosts all",
+                ),
+                &[("src/index.js", BUNDLED)],
+                "webpack",
+            )
+        },
+        simple(
+            "php",
+            debian("php-cli", "php -S 0.0.0.0:8000 -t ."),
+            &[("index.php", PHP)],
+            "each request",
+        ),
+        Program {
+            path: "/page.html",
+            ..simple(
+                "nginx",
+                debian("nginx", "nginx -g 'daemon off;'")
+                    + "RUN printf 'server { listen 8000; root /srv; }' >/etc/nginx/conf.d/srv.conf\n",
+                &[("page.html", "save-0-\n")],
+                "each request",
+            )
+        },
     ]
 }
 
