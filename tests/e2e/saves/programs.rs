@@ -72,8 +72,6 @@ const NODE: &str =
 const BUNDLED: &str = "document.body.append('save-0-')\n";
 const PAGE: &str = "<script type=module src=/main.js></script>\n";
 const NEXT: &str = "export default function Page() { return <p>save-0-</p> }\nexport function getServerSideProps() { return {props: {}} }\n";
-const BUN: &str = "export default {port: 8000, fetch: () => new Response('save-0-')}\n";
-const DENO: &str = "Deno.serve({port: 8000}, () => new Response('save-0-'))\n";
 const PHP: &str = "<?php echo 'save-0-';\n";
 
 fn python(install: &str, command: &str) -> String {
@@ -194,27 +192,6 @@ fn programs() -> Vec<Program> {
             "nodemon",
         ),
         simple("tsx", node("tsx", "npx tsx watch server.js"), js, "tsx"),
-        simple(
-            "ts-node-dev",
-            node(
-                "ts-node-dev typescript@5",
-                "npx ts-node-dev --respawn server.ts",
-            ),
-            &[("server.ts", NODE)],
-            "ts-node-dev",
-        ),
-        simple(
-            "bun",
-            node("bun", "npx bun --watch server.js"),
-            &[("server.js", BUN)],
-            "bun",
-        ),
-        simple(
-            "deno",
-            node("deno", "npx deno run --watch -A server.js"),
-            &[("server.js", DENO)],
-            "deno",
-        ),
         Program {
             path: "/main.js",
             ..simple(
@@ -251,16 +228,6 @@ fn programs() -> Vec<Program> {
             &[("index.php", PHP)],
             "each request",
         ),
-        Program {
-            path: "/page.html",
-            ..simple(
-                "nginx",
-                debian("nginx", "nginx -g 'daemon off;'")
-                    + "RUN printf 'server { listen 8000; root /srv; }' >/etc/nginx/conf.d/srv.conf\n",
-                &[("page.html", "save-0-\n")],
-                "each request",
-            )
-        },
     ]
 }
 
