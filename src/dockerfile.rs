@@ -18,6 +18,21 @@ pub(crate) struct Instruction {
     pub(crate) line: u32,
 }
 
+impl Instruction {
+    /// The stages, images and contexts that files are taken from: `COPY --from=NAME`, `RUN --mount=type=bind,from=NAME`.
+    pub(crate) fn sources(&self) -> impl Iterator<Item = &str> {
+        let option = match self.keyword.as_str() {
+            "COPY" | "ADD" => "--",
+            _ => "--mount=",
+        };
+        let words = self.text.split_whitespace();
+        let options = words.filter_map(move |word| word.strip_prefix(option));
+        options
+            .flat_map(|option| option.split(','))
+            .filter_map(|part| part.strip_prefix("from="))
+    }
+}
+
 /// All instructions of a Dockerfile, whatever they mean.
 pub(crate) fn instructions(text: &str) -> Vec<Instruction> {
     let text = without_mark(text);

@@ -152,7 +152,7 @@ pub(super) async fn status(
         // Only its API server knows the state of an existing cluster.
         Err(error) => ("unknown", Err(error)),
     };
-    let (mut seen, error) = match seen {
+    let (seen, error) = match seen {
         Ok(seen) => (seen, None),
         Err(error) if error.code == Code::ClusterUnreachable => (None, Some(error)),
         Err(error) => return Err(error.into()),
@@ -162,7 +162,7 @@ pub(super) async fn status(
         state,
         pinned: seen.is_some(),
         created_by_devk: seen.as_ref().is_some_and(|seen| seen.created_by_devk),
-        error: error.or_else(|| seen.as_mut()?.removal.take()),
+        error: error.or_else(|| seen.as_ref()?.removal.clone()),
     };
     let client = seen.as_ref().map(|seen| seen.client.clone());
     let (releases, mut pods, failing_cron_jobs) = seen

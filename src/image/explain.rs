@@ -56,10 +56,8 @@ fn parse_error_line(said: &str) -> Option<u32> {
 /// own. Such names are given by further contexts, which Compose and bake have.
 fn unknown_source(dockerfile: &str, said: &str) -> Option<(String, u32)> {
     instructions(dockerfile).iter().find_map(|instruction| {
-        let words = instruction.text.split([' ', ',', '\t']);
-        let sources = words.filter_map(|word| word.trim_start_matches("--").strip_prefix("from="));
         let is_it = |name: &&str| said.contains(&format!("library/{name}:latest"));
-        let name = sources.into_iter().find(is_it)?;
+        let name = instruction.sources().find(is_it)?;
         let hint = format!(
             "no stage of the Dockerfile is called `{name}`, nor has Docker an image of that name: correct it, `docker pull {name}`, \
              or, if it is a further context of another tool's, add an image `{name}` of that folder to devk.yaml"

@@ -12,7 +12,6 @@ use super::draft::{DraftImage, DraftValue, InitDraft};
 use super::references::{GENERAL, ReleaseLook};
 use super::required::{Demand, is_own_secret, value_path};
 use crate::observe::PreparedRelease;
-use crate::release::effective_values;
 use crate::release::manifest::Manifest;
 use crate::release::values::{get_path, leaves, split};
 
@@ -94,9 +93,12 @@ pub(super) fn secrets(root: &Path, release: &PreparedRelease, values: &Value) ->
 }
 
 /// What nobody but the user can fill in of the Secrets of a release, in a sentence.
-pub(super) fn users_secrets(root: &Path, release: &PreparedRelease) -> Option<String> {
-    let values = effective_values(&release.prepared).unwrap_or_default();
-    let mut found = empty_values(root, release, &values, keys_of_secret);
+pub(super) fn users_secrets(
+    root: &Path,
+    release: &PreparedRelease,
+    values: &Value,
+) -> Option<String> {
+    let mut found = empty_values(root, release, values, keys_of_secret);
     found.retain(|(path, _)| !is_own_secret(path));
     let (_, first) = found.first()?;
     let paths: Vec<_> = found.iter().map(|(path, _)| format!("`{path}`")).collect();

@@ -27,6 +27,7 @@ pub(super) struct ChosenImages {
     pub(super) open: Vec<String>,
 }
 
+/// Pairs the builds with the references of the charts.
 pub(super) fn choose(
     tree: &RepositoryTree,
     builds: &[FoundBuild],

@@ -126,8 +126,10 @@ impl Surveying<'_> {
         if let Err(errors) = looking.at(&draft).await {
             open.extend(self.lines(&errors));
         }
-        let users = |release| empty_values::users_secrets(&self.tree.root, release);
-        open.extend(rendered.iter().filter_map(users));
+        let users = rendered.iter().zip(&looks).filter_map(|(release, look)| {
+            empty_values::users_secrets(&self.tree.root, release, &look.values)
+        });
+        open.extend(users);
         self.notes(&mut draft, &looks);
         self.chosen(draft, open, pulled)
     }

@@ -3,7 +3,7 @@
 
 use crate::compose::Compose;
 use crate::config::{ImageConfig, Project};
-use crate::dockerfile::instructions;
+use crate::dockerfile::{Instruction, instructions};
 use crate::error::{Code, Error};
 
 /// The places in Dockerfiles that name a further context of Compose's.
@@ -28,7 +28,7 @@ fn missing_of(image: &ImageConfig, compose: &Compose) -> Vec<Error> {
     for instruction in instructions(&text) {
         let words: Vec<_> = instruction.text.split_whitespace().collect();
         for name in &names {
-            if !stages.contains(name) && uses(&instruction.keyword, &words, name) {
+            if !stages.contains(name) && uses(&instruction, &words, name) {
                 problems.push(problem(image, name, instruction.line));
             }
         }
@@ -40,16 +40,11 @@ fn missing_of(image: &ImageConfig, compose: &Compose) -> Vec<Error> {
 }
 
 /// `FROM shared`, `COPY --from=shared`, `RUN --mount=type=bind,from=shared`.
-fn uses(keyword: &str, words: &[&str], name: &str) -> bool {
-    let from = format!("from={name}");
-    let base = words.iter().find(|word| !word.starts_with("--"));
-    words.iter().any(|word| match keyword {
-        "FROM" => base == Some(&name),
-        "COPY" | "ADD" => word.strip_prefix("--") == Some(&from),
-        _ => word
-            .strip_prefix("--mount=")
-            .is_some_and(|mount| mount.split(',').any(|part| part == from)),
-    })
+fn uses(instruction: &Instruction, words: &[&str], name: &str) -> bool {
+    match instruction.keyword.as_str() {
+        "FROM" => words.iter().find(|word| !word.starts_with("--")) == Some(&name),
+        _ => instruction.sources().any(|source| source == name),
+    }
 }
 
 fn problem(image: &ImageConfig, name: &str, line: u32) -> Error {

@@ -102,11 +102,7 @@ pub(super) async fn wait_gone(client: &Client, namespace: &str, step: &Step) -> 
                 // An API that does not answer hides the others; the namespace's conditions name it.
                 kinds = namespaced(client).await.unwrap_or_default();
             }
-            let held = held(client, namespace, &kinds).await;
-            let (why, patience) = match &held[..] {
-                [] => (unlisted(namespace, &left), API_TIMEOUT),
-                held => (Some(held_by(namespace, held)), FINALIZER_TIMEOUT),
-            };
+            let (why, patience) = obstacle(client, namespace, &left, &kinds).await;
             match why {
                 Some(why) if known.0.as_ref() == Some(&why) && known.1.elapsed() > patience => {
                     return Err(why);
@@ -141,15 +137,25 @@ pub async fn removal(client: &Client, namespace: &str) -> Result<Option<Error>> 
         return Ok(None);
     };
     let kinds = namespaced(client).await.unwrap_or_default();
-    let held = held(client, namespace, &kinds).await;
-    if !held.is_empty() {
-        return Ok(Some(held_by(namespace, &held)));
-    }
+    let (why, _) = obstacle(client, namespace, &left, &kinds).await;
     let going = || {
         let message = format!("namespace `{namespace}` is being removed");
         Error::new(Code::NamespaceHeld, message)
     };
-    Ok(Some(unlisted(namespace, &left).unwrap_or_else(going)))
+    Ok(Some(why.unwrap_or_else(going)))
+}
+
+/// What keeps a namespace that is being removed, if that can be seen, and how long it may without being given up.
+async fn obstacle(
+    client: &Client,
+    namespace: &str,
+    left: &Namespace,
+    kinds: &[ApiResource],
+) -> (Option<Error>, Duration) {
+    match &held(client, namespace, kinds).await[..] {
+        [] => (unlisted(namespace, left), API_TIMEOUT),
+        held => (Some(held_by(namespace, held)), FINALIZER_TIMEOUT),
+    }
 }
 
 /// Every kind of which a namespace may hold objects.
