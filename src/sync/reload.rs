@@ -12,7 +12,8 @@ use super::served_by::{is_program, reloader_of};
 
 /// A process that sleeps for this long has started up.
 const IDLE: Duration = Duration::from_millis(100);
-/// A process that lives for this long has started up, however busy it is.
+/// A process that lives for this long and sleeps now and then has started up, and so has one that has worked for this
+/// long: what starts up works without a pause, for as long as a busy machine takes for it.
 const MAX_START: Duration = Duration::from_secs(5);
 /// What ended, and is not there again this long after the last thing happened, does not come back by itself.
 const GONE_AFTER: Duration = Duration::from_secs(2);
@@ -95,7 +96,12 @@ impl ReloadCheck {
         let is_ending = newer
             .iter()
             .any(|new| older.iter().any(|old| named(old) == named(new)));
-        let is_up = |process: &Process| now.now.saturating_sub(process.started) >= MAX_START;
+        let is_up = |process: &Process| {
+            let age = now.now.saturating_sub(process.started);
+            let slept =
+                || process.sleeps && self.last_look(process).is_some_and(|last| last.sleeps);
+            process.worked >= MAX_START || (age >= MAX_START && slept())
+        };
         let reload = match missing {
             Some(missing) if quiet >= GONE_AFTER => Reload::Broken(missing),
             Some(missing) => Reload::Open(missing),
@@ -120,7 +126,8 @@ impl ReloadCheck {
         reload
     }
 
-    /// Whether a process came or went since the last look, or one that is newer than the save works.
+    /// Whether a process came or went since the last look, or one that is newer than the save works, or what started it
+    /// does: a new process sleeps while it is told what to run.
     fn has_moved(&self, now: &Processes, newer: &[&Process]) -> bool {
         let Some(last) = &self.last else {
             return true;
@@ -129,10 +136,20 @@ impl ReloadCheck {
             programs(processes).map(|process| process.id).collect()
         };
         let is_idle = |process: &&Process| {
-            let before = last.all.iter().find(|before| before.id == process.id);
-            process.sleeps && before.is_some_and(|before| before.worked == process.worked)
+            let last = self.last_look(process);
+            process.sleeps
+                && last.is_some_and(|last| last.worked == process.worked)
+                && above(&now.all, process)
+                    .iter()
+                    .all(|starter| starter.sleeps)
         };
         ids(last) != ids(now) || !newer.iter().all(is_idle)
+    }
+
+    /// The same process in the look before.
+    fn last_look(&self, process: &Process) -> Option<&Process> {
+        let mut last = self.last.iter().flat_map(|last| &last.all);
+        last.find(|last| last.id == process.id)
     }
 }
 
@@ -285,9 +302,40 @@ mod tests {
 
     #[test]
     fn a_program_that_never_rests_has_started_up_after_a_while() {
-        let new = |ms| at(ms, &[PARENT, (31, 100_300, ms, "node a.js 7")], &[80]);
+        let new = |ms| at(ms, &[PARENT, (31, 100_300, ms / 2, "node a.js 7")], &[80]);
         let reloads = judged(4000, &[new(400), new(5200), new(5400)]);
         assert!(reloads[..2].iter().all(is_open), "{reloads:?}");
+        assert_eq!(reloads[2], Reload::Restarted);
+    }
+
+    #[test]
+    fn a_program_that_wants_to_run_all_the_time_starts_up_until_it_has_worked_for_long() {
+        let new = |ms, worked| {
+            let mut look = at(ms, &[PARENT, (31, 100_300, worked, "node a.js 7")], &[80]);
+            look.all[1].sleeps = false;
+            look
+        };
+        let looks = [
+            new(400, 10),
+            new(9000, 900),
+            new(9040, 900),
+            new(40_000, 5000),
+        ];
+        let reloads = judged(4000, &looks);
+        assert!(reloads[..3].iter().all(is_open), "{reloads:?}");
+        assert_eq!(reloads[3], Reload::Restarted);
+    }
+
+    #[test]
+    fn a_new_process_that_waits_for_its_busy_starter_has_not_started_up() {
+        let new = |ms, parent_sleeps| {
+            let mut look = at(ms, &[PARENT, (31, 100_300, 10, "node a.js 7")], &[80]);
+            look.all[0].sleeps = parent_sleeps;
+            look
+        };
+        let reloads = judged(4000, &[new(400, false), new(800, false), new(850, true)]);
+        assert!(reloads.iter().all(is_open), "{reloads:?}");
+        let reloads = judged(4000, &[new(400, false), new(800, true), new(900, true)]);
         assert_eq!(reloads[2], Reload::Restarted);
     }
 }
