@@ -138,6 +138,13 @@ n() {
 	mkdir "$D"
 }
 
+# e NUMBER: a batch is through: prints `ok`, its number, and the seconds since the machine's start.
+e() {
+	u=
+	{ read -r u _ </proc/uptime; } 2>/dev/null
+	printf 'ok %s %s\n' "$1" "$u"
+}
+
 # r TARGET: finds R for a target folder. 4: it is in the mount p.
 r() {
 	t=${1%/} b=
@@ -230,6 +237,8 @@ v() {
 	done
 	set -f
 	for n do
+		# Most are not there, and no process starts to find that out.
+		[ -e "$n" ] || continue
 		k=d
 		[ ! -f "$n" ] || k=f
 		t=$(stat -L -c '%i %Z' "$n" 2>/dev/null) && printf 'at %s %s %s\n' "$k" "$t" "$n"

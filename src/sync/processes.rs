@@ -37,10 +37,7 @@ impl Processes {
     /// Takes a line in. Another program of the container may print what is none of these.
     pub(super) fn read(&mut self, line: &str) {
         if let Some(seconds) = line.strip_prefix("now ") {
-            let seconds = seconds.parse().ok();
-            self.now = seconds
-                .and_then(|seconds| Duration::try_from_secs_f64(seconds).ok())
-                .unwrap_or_default();
+            self.now = since_start(seconds).unwrap_or_default();
         } else if let Some(port) = line.strip_prefix("listen ") {
             let port = u16::from_str_radix(port, 16).ok();
             self.listening
@@ -57,6 +54,12 @@ impl Processes {
             .map(|process| process.words.clone())
             .collect()
     }
+}
+
+/// Reads the first number of /proc/uptime (proc(5)).
+pub(super) fn since_start(seconds: &str) -> Option<Duration> {
+    let seconds = seconds.trim().parse().ok()?;
+    Duration::try_from_secs_f64(seconds).ok()
 }
 
 /// What started a process, then what started that, as far as it is among `all`.

@@ -5,7 +5,7 @@
 //! nothing to do for a moment, and is gone for good if the file broke it.
 
 use std::collections::BTreeSet;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use super::processes::{Process, Processes, above};
 use super::served_by::{is_program, reloader_of};
@@ -58,40 +58,36 @@ pub(super) enum Reload {
 /// Looks at one container since a save.
 #[derive(Debug)]
 pub(super) struct ReloadCheck {
-    /// When the file was in place.
-    applied: Instant,
+    /// When the file was in place, since the start of the container's machine. Unless the container tells, it is the
+    /// first look: what started before that counts as older.
+    applied: Option<Duration>,
     /// How long a reloader may take to notice it.
     patience: Duration,
     last: Option<Processes>,
-    /// When something happened last.
-    moved: Instant,
+    /// When something happened last, since the start of the machine, too.
+    moved: Duration,
 }
 
 impl ReloadCheck {
-    pub(super) fn new(applied: Instant, patience: Duration) -> Self {
+    pub(super) fn new(applied: Option<Duration>, patience: Duration) -> Self {
         Self {
             applied,
             patience,
             last: None,
-            moved: applied,
+            moved: Duration::ZERO,
         }
     }
 
-    /// Judges by one more look, which began at `asked`.
-    pub(super) fn judge(
-        &mut self,
-        at_rest: Option<&AtRest>,
-        now: Processes,
-        asked: Instant,
-    ) -> Reload {
-        let since = asked.saturating_duration_since(self.applied);
-        let applied = now.now.saturating_sub(since);
+    /// Judges by one more look.
+    pub(super) fn judge(&mut self, at_rest: Option<&AtRest>, now: Processes) -> Reload {
+        let applied = *self.applied.get_or_insert(now.now);
+        let since = now.now.saturating_sub(applied);
         let is_newer = |process: &&Process| process.started >= applied;
         let (newer, older): (Vec<_>, Vec<_>) = programs(&now).partition(is_newer);
         if self.has_moved(&now, &newer) {
-            self.moved = asked;
+            self.moved = now.now;
         }
-        let quiet = asked.saturating_duration_since(self.moved);
+        let quiet = now.now.saturating_sub(self.moved);
         let missing = at_rest.and_then(|at_rest| at_rest.missing(&AtRest::of(&now)));
         let is_ending = newer
             .iter()
@@ -180,6 +176,9 @@ fn named(process: &Process) -> String {
 mod tests {
     use super::*;
 
+    /// The save was so long after the start of the machine.
+    const SAVED: Duration = Duration::from_secs(100);
+
     /// A container at a moment, in milliseconds since the save: processes by id, start, work and words.
     fn at(ms: u64, processes: &[(u32, u64, u64, &str)], listening: &[u16]) -> Processes {
         let ms_of = Duration::from_millis;
@@ -192,8 +191,7 @@ mod tests {
             words: words.split(' ').map(str::to_owned).collect(),
         };
         Processes {
-            // The save was 100 s after the start of the machine.
-            now: ms_of(100_000 + ms),
+            now: SAVED + ms_of(ms),
             all: processes.iter().map(process).collect(),
             listening: listening.iter().copied().collect(),
         }
@@ -204,13 +202,9 @@ mod tests {
 
     /// Judges by looks in their order.
     fn judged(patience: u64, looks: &[Processes]) -> Vec<Reload> {
-        let save = Instant::now();
-        let mut check = ReloadCheck::new(save, Duration::from_millis(patience));
+        let mut check = ReloadCheck::new(Some(SAVED), Duration::from_millis(patience));
         let baseline = AtRest::of(&at(0, &[PARENT, OLD], &[80]));
-        let judge = |look: &Processes| {
-            let asked = save + (look.now - Duration::from_secs(100));
-            check.judge(Some(&baseline), look.clone(), asked)
-        };
+        let judge = |look: &Processes| check.judge(Some(&baseline), look.clone());
         looks.iter().map(judge).collect()
     }
 
@@ -256,13 +250,8 @@ mod tests {
     #[test]
     fn without_a_look_before_the_save_a_reloader_without_a_program_has_lost_it() {
         let judged = |processes: &[(u32, u64, u64, &str)]| {
-            let save = Instant::now();
-            let mut check = ReloadCheck::new(save, Duration::from_secs(4));
-            check.judge(
-                None,
-                at(5000, processes, &[]),
-                save + Duration::from_secs(5),
-            )
+            let mut check = ReloadCheck::new(Some(SAVED), Duration::from_secs(4));
+            check.judge(None, at(5000, processes, &[]))
         };
         let watchfiles = (1, 100, 10, "python /bin/watchfiles app.py .");
         let told = "nothing runs under `python /bin/watchfiles app.py .` any more";

@@ -179,7 +179,7 @@ pub(super) fn apply(
             text.add(&format!("rm -rf \"$S{n}/{UPLOAD_DIR}\"\n"));
         }
     }
-    text.add(&format!("printf 'ok {number}\\n'\n"));
+    text.add(&format!("e {number}\n"));
     text.0
 }
 
@@ -398,7 +398,7 @@ mod tests {
     use std::time::Duration;
 
     use super::super::batch::ContainerPath;
-    use super::super::processes::Processes;
+    use super::super::processes::{Processes, since_start};
     use super::*;
     use crate::process::Cmd;
 
@@ -424,7 +424,7 @@ mod tests {
             format!(".devk-{}", self.dir.path().file_name().unwrap().display())
         }
 
-        /// What this machine's shell says to the commands.
+        /// What this machine's shell says to the commands, without the times.
         pub(super) async fn says(&self, commands: impl FnOnce(&mut [usize]) -> Vec<u8>) -> String {
             let root = self.path("app").display().to_string();
             let text = [
@@ -434,13 +434,16 @@ mod tests {
             .concat();
             let script = self.path("script");
             fs::write(&script, text).unwrap();
-            Cmd::new("sh")
-                .arg(&script)
-                .dir(self.dir.path())
-                .run()
-                .await
-                .unwrap()
-                .stdout
+            let sh = Cmd::new("sh").arg(&script).dir(self.dir.path());
+            let said = sh.run().await.unwrap().stdout;
+            let timeless = |line: &str| match line.rsplit_once(' ') {
+                Some((end, time)) if end.starts_with("ok ") => {
+                    assert!(since_start(time).unwrap() > Duration::ZERO, "{line}");
+                    format!("{end}\n")
+                }
+                _ => format!("{line}\n"),
+            };
+            said.lines().map(timeless).collect()
         }
 
         /// The lines after the greeting.

@@ -15,6 +15,7 @@ use tokio::time::timeout;
 use super::batch::ContainerPath;
 use super::containers::Container;
 use super::exec::{ContainerExec, ContainerRef, Said};
+use super::processes::since_start;
 use super::script::{self, ShellPurpose};
 use super::upload;
 use crate::{hex, shell};
@@ -81,6 +82,8 @@ pub struct Applied {
     pub failures: Vec<Failure>,
     /// Of files that were read while they were sent: the SHA-256 of what was sent, None if that is not whole.
     pub streamed: BTreeMap<ContainerPath, Option<[u8; 32]>>,
+    /// When the last of it was in place, since the start of the container's machine; None if the container does not tell.
+    pub(in crate::sync) at: Option<Duration>,
 }
 
 /// A group of paths that failed together.
@@ -103,6 +106,14 @@ impl FailedGroup {
             mount: words.next().unwrap_or_default().to_owned(),
         })
     }
+}
+
+/// What the shell says at the end of a batch.
+#[derive(Debug, Default)]
+struct BatchEnd {
+    failed: Vec<FailedGroup>,
+    /// As of [`Applied`].
+    at: Option<Duration>,
 }
 
 /// How a command in a container ended.
@@ -261,16 +272,17 @@ impl Stream {
     }
 
     /// The groups that failed.
-    async fn verdict(&mut self, number: u64) -> Result<Vec<FailedGroup>, Trouble> {
-        let mut failed = Vec::new();
+    async fn batch_end(&mut self, number: u64) -> Result<BatchEnd, Trouble> {
+        let mut ended = BatchEnd::default();
         let end = format!("ok {number}");
         loop {
             let line = self.line().await?;
             let line = String::from_utf8_lossy(&line).into_owned();
-            if line == end {
-                return Ok(failed);
+            if let Some(at) = line.strip_prefix(&end) {
+                ended.at = since_start(at);
+                return Ok(ended);
             }
-            failed.extend(FailedGroup::read(&line));
+            ended.failed.extend(FailedGroup::read(&line));
         }
     }
 

@@ -6,8 +6,8 @@ use std::path::PathBuf;
 use tokio::time::timeout;
 
 use super::{
-    Applied, FailedGroup, Failure, LEADS_OUT, MAX_INLINE_BYTES, MAX_PARTS, MOUNTED, Stream,
-    Trouble, patience, silent, uid, unwritable,
+    Applied, BatchEnd, FailedGroup, Failure, LEADS_OUT, MAX_INLINE_BYTES, MAX_PARTS, MOUNTED,
+    Stream, Trouble, patience, silent, uid, unwritable,
 };
 use crate::sync::batch::{ContainerPath, Item, Wanted};
 use crate::sync::script::{self, Manner, Uploaded, Writing};
@@ -52,6 +52,7 @@ impl Stream {
                 let second = first.split_off(first.len() / 2);
                 parts.extend([first, second]);
             }
+            applied.at = of_part.at;
             applied.streamed.extend(of_part.streamed);
             applied.failures.extend(of_part.failures);
         }
@@ -120,9 +121,10 @@ impl Stream {
         let manner = Manner { uploaded, writing };
         let text = script::apply(self.number, &groups, manner, &mut self.folders);
         self.send(&text).await?;
-        let failed = timeout(patience(&text), self.verdict(self.number))
+        let BatchEnd { failed, at } = timeout(patience(&text), self.batch_end(self.number))
             .await
             .map_err(|_| silent())??;
+        applied.at = at;
         if failed.is_empty() {
             return Ok(applied);
         }

@@ -136,7 +136,7 @@ impl Stream {
             };
             sums.push(sum);
         }
-        timeout(ANSWER_TIMEOUT, self.verdict(self.number))
+        timeout(ANSWER_TIMEOUT, self.batch_end(self.number))
             .await
             .map_err(|_| silent())??;
         Ok(sums)

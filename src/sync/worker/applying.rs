@@ -37,7 +37,7 @@ impl Worker {
             read.is_file() && read.item.rule.is_none() && !left.contains(&read.path)
         };
         let derived = sent.iter().filter(is_derived_file).copied();
-        self.follow_reload(serving, derived, at);
+        self.follow_reload(serving, derived, applied.at);
         let is_failed = |read: &&Read| {
             applied
                 .failures

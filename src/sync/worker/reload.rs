@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use tokio::sync::watch;
 
@@ -35,7 +35,7 @@ impl Worker {
         &mut self,
         serving: Option<ServedBy>,
         files: impl Iterator<Item = &'a Read>,
-        applied: Instant,
+        applied: Option<Duration>,
     ) {
         let files = files.map(|read| (read.path.clone(), self.place(&read.item.target)));
         let files: BTreeMap<_, _> = files.collect();
@@ -83,7 +83,6 @@ impl Worker {
 
     /// Looks once.
     pub(super) async fn check_reload(&mut self, stream: &mut Stream) -> Result<(), Trouble> {
-        let asked = Instant::now();
         let processes = stream.processes().await?;
         let Some((program, check)) = &mut self.reload else {
             return Ok(());
@@ -92,7 +91,7 @@ impl Worker {
         let owner = &self.container.owner;
         let now = AtRest::of(&processes);
         let mut state = self.shared.state();
-        let reload = check.judge(state.at_rest.get(owner), processes, asked);
+        let reload = check.judge(state.at_rest.get(owner), processes);
         let endings: BTreeSet<_> = self.open.keys().map(|path| ending(path)).collect();
         match &reload {
             Reload::Restarted => {
