@@ -94,6 +94,7 @@ fn judge_renderings(
         notes: notes(facts, &view),
         traits: traits(facts),
         has_baseline: baseline.is_some(),
+        is_rendered: facts.is_library() || view.judged().next().is_some(),
     })
 }
 
@@ -245,6 +246,11 @@ fn notes(facts: &ChartFacts, view: &ChartView<'_>) -> Vec<String> {
         .any(|rendering| rendering.installed().next().is_some());
     if facts.is_library() {
         notes.push("a library chart renders nothing by itself".to_owned());
+    } else if view.judged().next().is_none() {
+        notes.push(
+            "the chart does not render: nothing but its files was judged, so it has no points"
+                .to_owned(),
+        );
     } else if !installs && facts.failures.is_empty() {
         notes.push("the chart installs no object, so nothing but its files was judged".to_owned());
     } else if !view.renderings.iter().any(|r| r.pods().next().is_some())

@@ -64,6 +64,8 @@ pub(super) struct Found {
     pub(super) traits: ChartTraits,
     /// Whether only findings fail that the baseline does not have.
     pub(super) has_baseline: bool,
+    /// Whether a rendering was there to judge; without one only the chart's files were.
+    pub(super) is_rendered: bool,
 }
 
 impl ChartReport {
@@ -76,6 +78,7 @@ impl ChartReport {
             notes,
             traits,
             has_baseline,
+            is_rendered,
         } = found;
         findings.sort_by(|a, b| {
             let key = |f: &ChartFinding| (f.rule.severity, f.rule.gate);
@@ -87,14 +90,18 @@ impl ChartReport {
         let (own, others): (Vec<_>, Vec<_>) = findings
             .into_iter()
             .partition(|finding| finding.dependency.is_none());
-        let aspects = score::aspects(&own);
+        let mut aspects = score::aspects(&own);
+        if !is_rendered {
+            // What nobody has looked at has earned nothing.
+            aspects.iter_mut().for_each(|aspect| aspect.points = 0);
+        }
         let score = score::total(&aspects);
         let passed = match has_baseline {
             true => !own.iter().any(ChartFinding::is_counted),
             false => is_ready(score, &own),
         };
         Self {
-            gates: gates(passed, &own),
+            gates: gates(passed, is_rendered, &own),
             gains: score::gains(&own),
             dependencies: dependencies(others),
             findings: own,
@@ -125,7 +132,7 @@ fn is_ready(score: u8, findings: &[ChartFinding]) -> bool {
     score >= READY && !counted.any(fails)
 }
 
-fn gates(is_ready: bool, findings: &[ChartFinding]) -> Vec<GateResult> {
+fn gates(is_ready: bool, is_rendered: bool, findings: &[ChartFinding]) -> Vec<GateResult> {
     let result = |gate: &Gate| {
         let of_gate = findings
             .iter()
@@ -133,6 +140,7 @@ fn gates(is_ready: bool, findings: &[ChartFinding]) -> Vec<GateResult> {
         let of_gate: Vec<_> = of_gate.collect();
         let passed = match gate {
             Gate::Readiness => is_ready,
+            gate if !is_rendered && *gate != Gate::Structural => false,
             // Advice and small matters cost points, and open the gate all the same.
             _ => !of_gate.iter().any(|f| f.rule.severity <= Severity::Medium),
         };

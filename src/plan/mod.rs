@@ -251,12 +251,14 @@ fn ready(release: &ReleaseFact) -> PlannedStep {
 
 fn open(fact: &ForwardFact) -> PlannedStep {
     let forward = &fact.forward;
-    let why = forward.moved.clone().unwrap_or_else(|| {
-        format!(
-            "{}:{} on {}",
-            forward.service, forward.remote, forward.local
-        )
-    });
+    let moved = forward.moved.iter().map(|why| format!(" ({why})"));
+    let why = format!(
+        "{}:{} on {}{}",
+        forward.service,
+        forward.remote,
+        forward.local,
+        moved.collect::<String>()
+    );
     let action = Action::Open {
         forward: forward.name.clone(),
     };

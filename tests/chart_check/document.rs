@@ -33,7 +33,7 @@ Each finding has the line of the template that wrote the object, and the line of
 ";
 
 const SCORE: &str = "\
-A rule that finds something takes its points from its aspect once, however often it finds it; an aspect loses no more than it has. A rule with 0 points is advice. The report names the three changes that would gain most.
+A rule that finds something takes its points from its aspect once, however often it finds it; an aspect loses no more than it has. A rule with 0 points is advice. The report names the three changes that would gain most. A chart that does not render with the values with which it is installed has 0 points and no open gate but the structural one: nothing else was looked at.
 
 The steps of a chart that grows: a bare skeleton has 40, with requests and limits 60, with a security context 75, with probes 85, with monitoring 95. The rest is for documentation, backup and upgrades. The charts in `tests/chart_check/ladder` are these steps.
 

@@ -234,6 +234,12 @@ fn what_is_broken_is_a_finding_and_no_end_of_the_program() {
             "{file}: {:?}",
             errors(&found)
         );
+        if errors(&found).contains("render.default") {
+            let open = found.gates.iter().filter(|gate| gate.passed);
+            let open: Vec<_> = open.map(|gate| gate.gate).collect();
+            assert_eq!(found.score, 0, "{file}");
+            assert!(open.iter().all(|gate| *gate == Gate::Structural), "{file}");
+        }
         let places = places(found, dir.path());
         assert!(places.iter().all(is_there), "{file}: {places:?}");
     }

@@ -32,10 +32,15 @@ fn a_session_works_in_the_environment_of_the_client_that_asks() {
     // Other tests may hold the port that it would have next.
     let moved = left["moved"].as_str().unwrap();
     assert!(moved.starts_with(&why), "{left}");
+    let plan = format!(
+        "{}:{} on {local} ({moved})",
+        left["service"].as_str().unwrap(),
+        left["remote"]
+    );
     let told = up
         .events()
         .into_iter()
-        .any(|event| event["step"] == "forward.open/left" && event["detail"] == moved);
+        .any(|event| event["step"] == "forward.open/left" && event["detail"] == plan);
     assert!(told, "{up:?}");
 
     project.set("DOCKER_HOST", NOWHERE);

@@ -10,13 +10,22 @@ use crate::release::pods::{Pod, pods};
 use crate::release::prepare::Prepared;
 use crate::release::written::Written;
 
-/// Refusals of pods, and the field that they are about.
-const FIELDS: [(&str, &str); 5] = [
-    ("exceeded quota", "resources:"),
-    ("must specify", "resources:"),
-    ("usage per Pod", "resources:"),
-    ("usage per Container", "resources:"),
-    ("violates PodSecurity", "securityContext:"),
+/// Refusals of pods by the API server and by the scheduler, and the fields that they are about.
+const FIELDS: [(&str, &[&str]); 11] = [
+    ("exceeded quota", &["resources:"]),
+    ("must specify", &["resources:"]),
+    ("usage per Pod", &["resources:"]),
+    ("usage per Container", &["resources:"]),
+    ("violates PodSecurity", &["securityContext:"]),
+    (
+        "node affinity/selector",
+        &["nodeSelector:", "nodeAffinity:"],
+    ),
+    ("anti-affinity rules", &["podAntiAffinity:"]),
+    ("pod affinity rules", &["podAffinity:"]),
+    ("topology spread", &["topologySpreadConstraints:"]),
+    ("free ports", &["hostPort:"]),
+    ("Insufficient ", &["requests:", "resources:"]),
 ];
 
 /// The error of readiness, with template, line and value where the chart names something that is missing, or asks for a
@@ -89,20 +98,40 @@ fn mentions(value: &Value, text: &str) -> bool {
     }
 }
 
+/// The workload that gets no pod, or whose pod fits on no node.
 fn at_refused(error: Error, prepared: &Prepared, rendered: &Rendered) -> Error {
     let is_refused = |manifest: &&Manifest| {
         let name = manifest.name().unwrap_or_default();
+        let refused = format!("`{name}` gets no pod");
         let has_pods = manifest.object["spec"]["template"].is_object();
-        has_pods && error.message.contains(&format!("`{name}` gets no pod"))
+        has_pods && (error.message.contains(&refused) || fits_nowhere(&error.message, name))
     };
-    let Some(manifest) = rendered.manifests.iter().find(is_refused) else {
+    let refused = rendered.manifests.iter().filter(is_refused);
+    // Of `web` and `web-api` the latter has the pod `web-api-1`.
+    let longest = |manifest: &&Manifest| manifest.name().unwrap_or_default().len();
+    let Some(manifest) = refused.max_by_key(longest) else {
         return error;
     };
-    let field = FIELDS
+    let fields = FIELDS
         .iter()
-        .find_map(|(words, field)| error.message.contains(words).then_some(*field));
-    let words = [field.unwrap_or("kind:"), "kind:"];
+        .find_map(|(words, fields)| error.message.contains(words).then_some(*fields));
+    let words: Vec<_> = fields
+        .into_iter()
+        .flatten()
+        .copied()
+        .chain(["kind:"])
+        .collect();
     Written::new(prepared, rendered, manifest).locate(error, &words)
+}
+
+/// Whether a pod that has its name from this workload fits on no node.
+fn fits_nowhere(message: &str, workload: &str) -> bool {
+    let pods = message.split("pod `").skip(1);
+    let mut names = pods.filter_map(|rest| rest.split_once("` fits on no node"));
+    names.any(|(name, _)| {
+        let own = name.strip_prefix(workload);
+        own.is_some_and(|own| own.starts_with('-'))
+    })
 }
 
 #[cfg(test)]
@@ -135,8 +164,19 @@ mod tests {
             ),
             (Some(file.clone()), Some(9))
         );
-        assert_eq!(of("`web` gets no pod: denied"), (Some(file), Some(2)));
-        assert_eq!(of("pod `web-1` fits on no node"), (None, None));
+        assert_eq!(
+            of("`web` gets no pod: denied"),
+            (Some(file.clone()), Some(2))
+        );
+        assert_eq!(
+            of("pod `web-1` fits on no node: 0/1 nodes are available: 1 Insufficient memory"),
+            (Some(file.clone()), Some(9))
+        );
+        assert_eq!(
+            of("pod `web-1` fits on no node"),
+            (Some(file.clone()), Some(2))
+        );
+        assert_eq!(of("pod `website-1` fits on no node"), (None, None));
     }
 
     #[test]
