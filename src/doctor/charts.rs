@@ -1,7 +1,6 @@
 //! What the charts render: ports that nobody planned, and addresses that would lead to Compose.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::path::PathBuf;
 
 use serde_json::Value;
 
@@ -14,8 +13,9 @@ use crate::error::{Errors, Result};
 use crate::observe::Drafts;
 use crate::release::manifest::Rendered;
 use crate::release::pods::{self, list};
+use crate::release::user_template::UserTemplate;
 use crate::release::value_path::value_path;
-use crate::release::{Prepared, effective_values, template};
+use crate::release::{Prepared, effective_values};
 
 /// A rendered release.
 #[derive(Debug, Clone)]
@@ -25,8 +25,8 @@ pub struct RenderedChart {
     pub rendered: Rendered,
     /// The chart's values with the user's over them.
     pub values: Value,
-    /// helm's name of a template → the user's file and what stands in it. Templates in archives are not there.
-    pub templates: BTreeMap<String, (PathBuf, String)>,
+    /// By helm's name of the template. Templates in archives are not there.
+    pub templates: BTreeMap<String, UserTemplate>,
     /// Of the release in devk.yaml.
     pub origin: Origin,
 }
@@ -39,9 +39,8 @@ impl RenderedChart {
             .map(|manifest| manifest.source.clone())
             .collect();
         let template = |source: String| {
-            let file = prepared.chart.user_file(&source)?;
-            let text = std::fs::read_to_string(&file).unwrap_or_default();
-            Some((source, (file, text)))
+            let template = UserTemplate::read(&prepared.chart, &source)?;
+            Some((source, template))
         };
         Ok(Self {
             release: prepared.name.clone(),
@@ -62,15 +61,15 @@ impl RenderedChart {
         words: &[&str],
         text: impl Into<String>,
     ) -> Check {
-        let Some((file, template)) = self.templates.get(of.source) else {
+        let Some(template) = self.templates.get(of.source) else {
             return check.at(
                 &self.origin.file,
                 self.origin.line,
                 format!("{} ({})", text.into(), of.source),
             );
         };
-        let line = template::line_of(template, &self.rendered, of.source, of.object, words);
-        check.at(file, line, text)
+        let line = template.line(&self.rendered, of.source, of.object, words);
+        check.at(&template.file, line, text)
     }
 
     /// The path of the value that is exactly this text, such as `postgresql.auth.database`, if there is one

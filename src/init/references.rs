@@ -6,11 +6,10 @@ use std::path::Path;
 
 use serde_json::Value;
 
-use super::clue::SourceLine;
 use crate::image::ReferenceParts;
 use crate::release::chart::Chart;
 use crate::release::manifest::{Manifest, Rendered};
-use crate::release::template;
+use crate::release::user_template::UserTemplate;
 use crate::release::values::{ImageBlock, leaves};
 
 /// Parts of value paths that are no image's name.
@@ -48,23 +47,21 @@ impl ReleaseLook<'_> {
     fn used(&self, root: &Path, manifest: &Manifest, image: &str) -> String {
         let object = manifest.object_name();
         let source = &manifest.source;
-        let Some(file) = self.chart.and_then(|chart| chart.user_file(source)) else {
+        let template = self
+            .chart
+            .and_then(|chart| UserTemplate::read(chart, source));
+        let Some(template) = template else {
             return format!("{object} ({source})");
         };
-        let text = std::fs::read_to_string(&file).unwrap_or_default();
         let written = [
             format!("image: {image}"),
             format!("image: \"{image}\""),
             "image:".to_owned(),
         ];
         let words = written.each_ref().map(String::as_str);
-        let line = template::line_of(&text, self.rendered, source, &object, &words);
-        let file = file.strip_prefix(root).unwrap_or(&file);
-        match line {
-            Some(line) => format!("{object} ({})", SourceLine::new(file, line as usize)),
-            // A template that takes its pod from a helper.
-            None => format!("{object} ({})", file.display()),
-        }
+        // Without a line: a template that takes its pod from a helper.
+        let line = template.line(self.rendered, source, &object, &words);
+        format!("{object} ({})", template.shown(root, line))
     }
 }
 

@@ -38,6 +38,7 @@ mod spanned;
 mod stray_helm;
 pub mod template;
 mod unparsed;
+pub mod user_template;
 pub mod value_path;
 pub mod values;
 pub mod variant;

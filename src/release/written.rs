@@ -3,14 +3,13 @@
 //! A template is read as text, so devk finds values that it names (`.Values.a.b`), and none that a helper template or
 //! `with` hands on. What is not found is left out.
 
-use std::path::PathBuf;
-
 use serde_json::Value;
 
 use super::effective::effective_values;
 use super::manifest::{Manifest, Rendered};
 use super::prepare::Prepared;
-use super::{template, yaml};
+use super::user_template::UserTemplate;
+use super::yaml;
 use crate::error::Error;
 
 /// One object of a release, and what it was made from.
@@ -19,7 +18,7 @@ pub(super) struct Written<'a> {
     rendered: &'a Rendered,
     manifest: &'a Manifest,
     /// The user's template; None if it is in an archive.
-    template: Option<(PathBuf, String)>,
+    template: Option<UserTemplate>,
     values: Value,
 }
 
@@ -29,15 +28,11 @@ impl<'a> Written<'a> {
         rendered: &'a Rendered,
         manifest: &'a Manifest,
     ) -> Self {
-        let template = prepared.chart.user_file(&manifest.source).and_then(|file| {
-            let text = std::fs::read_to_string(&file).ok()?;
-            Some((file, text))
-        });
         Self {
             prepared,
             rendered,
             manifest,
-            template,
+            template: UserTemplate::read(&prepared.chart, &manifest.source),
             // It is only for finding more: without it less is said.
             values: effective_values(prepared).unwrap_or_default(),
         }
@@ -45,25 +40,25 @@ impl<'a> Written<'a> {
 
     /// Puts an error to the first line of the object's template that holds one of these words, or to the release.
     pub(super) fn locate(&self, error: Error, words: &[&str]) -> Error {
-        let Some((file, text)) = &self.template else {
+        let Some(template) = &self.template else {
             let origin = &self.prepared.origin;
             return error
                 .evidence(format!("rendered from {}", self.manifest.source))
                 .at(&origin.file, origin.line);
         };
-        error.at(file, self.line(text, words))
+        error.at(&template.file, self.line(template, words))
     }
 
-    fn line(&self, text: &str, words: &[&str]) -> Option<u32> {
+    fn line(&self, template: &UserTemplate, words: &[&str]) -> Option<u32> {
         let object = self.manifest.object_name();
-        template::line_of(text, self.rendered, &self.manifest.source, &object, words)
+        template.line(self.rendered, &self.manifest.source, &object, words)
     }
 
     /// The path of the value that says `text`: one that the template names, in a line with `key` if there is one, else
     /// the only value of that text whose own key is like `key`.
     pub(super) fn value(&self, text: &str, key: &str) -> Option<String> {
         let is_it = |path: &String| self.at(path).is_some_and(|value| says(value, text));
-        let template = self.template.as_ref().map_or("", |(_, text)| text);
+        let template = self.template.as_ref().map_or("", |template| &template.text);
         let (with_key, others): (Vec<_>, Vec<_>) =
             template.lines().partition(|line| line.contains(key));
         let mut named = with_key
@@ -94,9 +89,9 @@ impl<'a> Written<'a> {
             self.at(path)
                 .is_some_and(|value| !value.is_null() && value != &Value::Bool(false))
         };
-        let around = self.template.as_ref().map_or(vec![], |(_, text)| {
-            let line = self.line(text, &["kind:"]).unwrap_or(1);
-            conditions(text, line, &self.prefix())
+        let around = self.template.as_ref().map_or(vec![], |template| {
+            let line = self.line(template, &["kind:"]).unwrap_or(1);
+            conditions(&template.text, line, &self.prefix())
         });
         let innermost = || around.iter().rev();
         innermost()

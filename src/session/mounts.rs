@@ -5,7 +5,7 @@ use std::path::Path;
 
 use crate::observe::PreparedRelease;
 use crate::release::pods::{self, list};
-use crate::release::template::line_of;
+use crate::release::user_template::UserTemplate;
 
 /// By the path in the container, the template that mounts something there: `FILE:LINE`, the file relative to the
 /// folder of devk.yaml. Templates in archives have no line.
@@ -28,22 +28,15 @@ pub(super) fn mount_places(
                 .filter_map(|mount| mount["mountPath"].as_str())
                 .collect();
             let source = &pod.manifest.source;
-            let file = prepared.chart.user_file(source);
-            let Some(file) = file.filter(|_| !paths.is_empty()) else {
+            let template = UserTemplate::read(&prepared.chart, source);
+            let Some(template) = template.filter(|_| !paths.is_empty()) else {
                 continue;
             };
-            // Only the line is lost.
-            let template = std::fs::read_to_string(&file).unwrap_or_default();
             let object = pod.manifest.object_name();
-            let shown = file.strip_prefix(root).unwrap_or(&file).display();
             for path in paths {
-                let words = [path, "volumeMounts"];
-                let line = line_of(&template, rendered, source, &object, &words);
-                let line = line.map(|line| format!(":{line}")).unwrap_or_default();
-                places.insert(
-                    path.trim_end_matches('/').to_owned(),
-                    format!("{shown}{line}"),
-                );
+                let line = template.line(rendered, source, &object, &[path, "volumeMounts"]);
+                let path = path.trim_end_matches('/').to_owned();
+                places.insert(path, template.shown(root, line));
             }
         }
     }

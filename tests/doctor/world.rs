@@ -17,6 +17,7 @@ use devk::doctor::{self, Check, CheckStatus, DoctorFacts};
 use devk::environment::Environment;
 use devk::paths::Paths;
 use devk::release::manifest::Rendered;
+use devk::release::user_template::UserTemplate;
 
 /// What `helm template` makes of the demo's chart.
 const RENDERED: &str = include_str!("demo.yaml");
@@ -170,7 +171,7 @@ impl World {
                 .join("chart")
                 .join(source.strip_prefix("demo/")?);
             let text = std::fs::read_to_string(&file).ok()?;
-            Some((source.clone(), (file, text)))
+            Some((source.clone(), UserTemplate { file, text }))
         };
         let values = std::fs::read_to_string(self.root().join("chart/values.yaml")).unwrap();
         RenderedChart {
