@@ -7,7 +7,7 @@ use super::clue::{BuildClue, Clues, SourceLine, Speaker, plain, shown};
 use super::context;
 use super::draft::Confidence;
 use super::scan::{FileKind, RepositoryTree};
-use super::stages::{self, StageFacts};
+use super::stages;
 use crate::dockerfile::{Instruction, instructions};
 
 /// Words that say for what a Dockerfile is, not whose: `Dockerfile.dev`.
@@ -80,7 +80,8 @@ pub(super) struct FoundBuild {
 pub(super) struct DevelopmentStage {
     pub(super) name: String,
     pub(super) at: SourceLine,
-    pub(super) facts: StageFacts,
+    pub(super) exposed: BTreeSet<u16>,
+    pub(super) holds_sources: bool,
 }
 
 /// Every build of the repository, twins for development left out where there is another.
@@ -187,23 +188,33 @@ fn builds(tree: &RepositoryTree, dockerfile: &Path, clues: &Clues) -> Vec<FoundB
         groups.push((None, own.clone()));
     }
     let one = groups.len() == 1;
-    let stages = stages::read(&all);
-    let development = for_development.first().and_then(|(target, clues)| {
-        let name = (*target)?;
-        Some(DevelopmentStage {
-            facts: stages::named(&stages, name)?.clone(),
-            name: name.to_owned(),
-            at: clues.first()?.at.clone(),
-        })
-    });
     let mut found: Vec<_> = groups
         .into_iter()
         .map(|(target, clues)| build(tree, dockerfile, &all, target, &clues))
         .collect();
-    if let (true, [build]) = (one, &mut found[..]) {
-        build.development = development;
+    if let (true, [build], [(Some(target), clues), ..]) =
+        (one, &mut found[..], &for_development[..])
+    {
+        let context = tree.root.join(&build.context);
+        build.development = development(target, clues, &all, &context);
     }
     found
+}
+
+fn development(
+    target: &str,
+    clues: &[&BuildClue],
+    all: &[Instruction],
+    context: &Path,
+) -> Option<DevelopmentStage> {
+    let stages = stages::read(all);
+    let stage = stages::named(&stages, target)?;
+    Some(DevelopmentStage {
+        name: target.to_owned(),
+        at: clues.first()?.at.clone(),
+        exposed: stage.exposed.clone(),
+        holds_sources: stages::holds_sources(stage, &stages, context),
+    })
 }
 
 fn is_for_development(target: &str) -> bool {

@@ -198,13 +198,19 @@ fn give(image: &mut DraftImage, pair: &Pair, references: &[SeenReference]) {
 
 /// Compose's stage for development, if it can stand in for the chart's image: with its sources, on the same port.
 fn stage(build: &FoundBuild, pair: &Pair, references: &[SeenReference], image: &mut DraftImage) {
-    let Some(DevelopmentStage { name, at, facts }) = &build.development else {
+    let Some(DevelopmentStage {
+        name,
+        at,
+        exposed,
+        holds_sources,
+    }) = &build.development
+    else {
         return;
     };
     let mut ports = pair.references.iter().flat_map(|at| &references[*at].ports);
-    let listens = facts.exposed.is_empty() || ports.clone().next().is_none();
-    let is_elsewhere = !listens && !ports.any(|port| facts.exposed.contains(port));
-    let but = if !facts.has_sources {
+    let listens = exposed.is_empty() || ports.clone().next().is_none();
+    let is_elsewhere = !listens && !ports.any(|port| exposed.contains(port));
+    let but = if !holds_sources {
         "copies no sources: Compose mounts them"
     } else if is_elsewhere {
         "exposes another port than the chart's container has"

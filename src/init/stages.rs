@@ -2,6 +2,7 @@
 //! stage for development often leaves them to a bind mount of Compose, which a cluster does not have.
 
 use std::collections::BTreeSet;
+use std::path::Path;
 
 use super::context;
 use crate::dockerfile::Instruction;
@@ -11,8 +12,28 @@ use crate::dockerfile::Instruction;
 pub(super) struct StageFacts {
     name: Option<String>,
     pub(super) exposed: BTreeSet<u16>,
-    /// It copies a folder of the context, or more than lists of dependencies.
-    pub(super) has_sources: bool,
+    /// What it copies out of the context, without lists of dependencies.
+    copied: BTreeSet<String>,
+}
+
+impl StageFacts {
+    /// Whether a folder of the context is copied, as the sources of most programs are. `context` is that folder.
+    fn copies_folder(&self, context: &Path) -> bool {
+        let mut copied = self.copied.iter();
+        copied.any(|source| {
+            let plain = source.find(['*', '?', '[']).map_or(&**source, |at| {
+                source[..at].rsplit_once('/').map_or("", |(dir, _)| dir)
+            });
+            !plain.is_empty() && context.join(plain).is_dir()
+        })
+    }
+}
+
+/// Whether a stage holds the sources: a folder of them, or where no stage copies a folder, files.
+pub(super) fn holds_sources(stage: &StageFacts, all: &[StageFacts], context: &Path) -> bool {
+    let mut stages = all.iter();
+    stage.copies_folder(context)
+        || !(stage.copied.is_empty() || stages.any(|other| other.copies_folder(context)))
 }
 
 /// Names of files that list dependencies, as far as they are common.
@@ -47,11 +68,12 @@ pub(super) fn read(all: &[Instruction]) -> Vec<StageFacts> {
                 }
             }
             "COPY" | "ADD" => {
-                let own = &all[at..=at];
-                let copied = context::copied(own);
-                let has_sources = copied.iter().any(|(source, _)| is_of_sources(source));
+                let copied = context::copied(&all[at..=at]).into_iter();
+                let copied = copied.map(|(source, _)| source);
                 if let Some(stage) = stages.last_mut() {
-                    stage.has_sources |= has_sources;
+                    stage
+                        .copied
+                        .extend(copied.filter(|source| is_of_sources(source)));
                 }
             }
             _ => {}
@@ -95,9 +117,36 @@ mod tests {
     fn a_stage_has_what_its_base_has_and_lists_of_dependencies_are_no_sources() {
         let text = "FROM node AS deps\nCOPY package*.json ./\nFROM deps AS dev\nEXPOSE 5173\nFROM deps AS build\nCOPY . .\nFROM nginx\nCOPY --from=build /app /www\nEXPOSE 80\n";
         let stages = read(&instructions(text));
-        let has_sources: Vec<_> = stages.iter().map(|stage| stage.has_sources).collect();
-        assert_eq!(has_sources, [false, false, true, false]);
+        let context = tempfile::tempdir().unwrap();
+        let holds = |stage| holds_sources(stage, &stages, context.path());
+        let held: Vec<_> = stages.iter().map(holds).collect();
+        assert_eq!(held, [false, false, true, false]);
         assert_eq!(named(&stages, "DEV").unwrap().exposed, [5173].into());
         assert_eq!(stages[3].exposed, [80].into());
+    }
+
+    #[test]
+    fn a_few_files_are_the_sources_only_where_no_stage_copies_a_folder() {
+        let context = tempfile::tempdir().unwrap();
+        std::fs::create_dir(context.path().join("src")).unwrap();
+        for (text, expected) in [
+            (
+                "FROM node AS dev\nCOPY vite.config.js entry.sh ./\nFROM node\nCOPY src/*.js src/\n",
+                [false, true],
+            ),
+            (
+                "FROM python AS dev\nCOPY app.py .\nFROM python\nCOPY app.py .\n",
+                [true, true],
+            ),
+            (
+                "FROM python AS dev\nCOPY requirements.txt .\nFROM python\nCOPY app.py .\n",
+                [false, true],
+            ),
+        ] {
+            let stages = read(&instructions(text));
+            let holds = |stage| holds_sources(stage, &stages, context.path());
+            let held: Vec<_> = stages.iter().map(holds).collect();
+            assert_eq!(held, expected, "{text}");
+        }
     }
 }

@@ -278,9 +278,12 @@ impl Stream {
         loop {
             let line = self.line().await?;
             let line = String::from_utf8_lossy(&line).into_owned();
-            if let Some(at) = line.strip_prefix(&end) {
-                ended.at = since_start(at);
-                return Ok(ended);
+            match line.strip_prefix(&end) {
+                Some(at) if at.is_empty() || at.starts_with(' ') => {
+                    ended.at = since_start(at);
+                    return Ok(ended);
+                }
+                _ => {}
             }
             ended.failed.extend(FailedGroup::read(&line));
         }

@@ -73,6 +73,22 @@ const BUNDLED: &str = "document.body.append('save-0-')\n";
 const PAGE: &str = "<script type=module src=/main.js></script>\n";
 const NEXT: &str = "export default function Page() { return <p>save-0-</p> }\nexport function getServerSideProps() { return {props: {}} }\n";
 const PHP: &str = "<?php echo 'save-0-';\n";
+const DENO: &str = "Deno.serve({port: 8000}, () => new Response('save-0-'))\n";
+const BUN: &str = "Bun.serve({port: 8000, fetch: () => new Response('save-0-')})\n";
+const TYPESCRIPT: &str = "import * as http from 'http'
+http.createServer((_, answer) => answer.end('save-0-')).listen(8000)
+";
+const COMMON_JS: &str = "{\"compilerOptions\": {\"module\": \"commonjs\"}}\n";
+const GO: &str = "package main
+import (\"fmt\"; \"net/http\")
+func main() {
+    http.HandleFunc(\"/\", func(w http.ResponseWriter, _ *http.Request) { fmt.Fprint(w, \"save-0-\") })
+    http.ListenAndServe(\":8000\", nil)
+}
+";
+const NGINX: &str = "events {}
+http { server { listen 8000; root /srv/pages; } }
+";
 
 fn python(install: &str, command: &str) -> String {
     let install = match install {
@@ -220,6 +236,45 @@ fn programs() -> Vec<Program> {
                 ),
                 &[("src/index.js", BUNDLED)],
                 "webpack",
+            )
+        },
+        simple(
+            "ts-node-dev",
+            node(
+                "ts-node-dev typescript@5 @types/node@20",
+                "npx ts-node-dev --respawn --transpile-only server.ts",
+            ),
+            &[("server.ts", TYPESCRIPT), ("tsconfig.json", COMMON_JS)],
+            "ts-node-dev",
+        ),
+        simple(
+            "bun",
+            node("bun", "npx bun --watch server.js"),
+            &[("server.js", BUN)],
+            "bun",
+        ),
+        simple(
+            "deno",
+            node("deno", "npx deno run --watch --allow-net server.js"),
+            &[("server.js", DENO)],
+            "deno",
+        ),
+        simple(
+            "air",
+            debian(
+                "ca-certificates golang-go\nRUN GOBIN=/usr/local/bin go install github.com/cosmtrek/air@v1.40.4",
+                "air",
+            ),
+            &[("main.go", GO), ("go.mod", "module app\n")],
+            "air",
+        ),
+        Program {
+            path: "/index.html",
+            ..simple(
+                "nginx",
+                debian("nginx-light", "nginx -c /srv/nginx.conf -g 'daemon off;'"),
+                &[("pages/index.html", "save-0-\n"), ("nginx.conf", NGINX)],
+                "nginx",
             )
         },
         simple(
