@@ -1,5 +1,5 @@
-//! Addresses of this machine that are baked into pages: `http://localhost:8000` in build arguments and values becomes the
-//! address of the forward that leads to the same service.
+//! Addresses of this machine that are baked into pages: `http://localhost:8000` and `ws://localhost:8000` in build
+//! arguments and values become the address of the forward that leads to the same service.
 
 use std::path::Path;
 
@@ -96,15 +96,15 @@ fn of_arguments(ports: &Ports<'_>, build: &FoundBuild, image: &mut DraftImage) {
 fn addresses_of(text: &str) -> Vec<u16> {
     let mut found = vec![];
     let mut rest = text;
-    while let Some((_, end, port)) = address(rest) {
-        found.push(port);
-        rest = &rest[end..];
+    while let Some(address) = LocalAddress::find(rest) {
+        found.push(address.port);
+        rest = &rest[address.end..];
     }
     found
 }
 
 /// Whether a value is for browsers: in a pod `localhost` is the pod, unless the value says whom it is for.
-fn is_for_browsers(path: &str) -> bool {
+pub(super) fn is_for_browsers(path: &str) -> bool {
     let upper = path.to_uppercase();
     let name = plain(path);
     OF_PAGES.iter().any(|prefix| upper.contains(prefix))
@@ -141,7 +141,7 @@ pub(super) fn in_code(
             .iter()
             .filter(|(file, _, _)| is_of(file, &image.context));
         for (file, line, address) in own.take(3) {
-            let Some((_, forward)) = ports.replaced(address) else {
+            let Some((replaced, forward)) = ports.replaced(address) else {
                 continue;
             };
             if image
@@ -152,7 +152,7 @@ pub(super) fn in_code(
                 continue;
             }
             image.alternatives.push(format!(
-                "{}:{line} has the address {address} of Compose's stack: with `ARG` in the Dockerfile, `args: {{NAME: \"${{forward.{forward}.url}}\"}}` gives it the cluster's",
+                "{}:{line} has the address {address} of Compose's stack: with `ARG` in the Dockerfile, `args: {{NAME: \"{replaced}\"}}` gives it the cluster's",
                 file.display()
             ));
         }
@@ -183,17 +183,17 @@ impl<'a> Ports<'a> {
         let mut found = String::new();
         let mut name = None;
         let mut rest = text;
-        while let Some((at, end, port)) = address(rest) {
-            let forward = self.forward(port);
-            found.push_str(&rest[..at]);
-            match forward {
+        while let Some(address) = LocalAddress::find(rest) {
+            let (before, after) = rest.split_at(address.end);
+            found.push_str(&rest[..address.begin]);
+            match self.forward(address.port) {
                 Some(forward) => {
-                    found.push_str(&format!("${{forward.{forward}.url}}"));
+                    found.push_str(&address.through(&forward));
                     name = Some(forward);
                 }
-                None => found.push_str(&rest[at..end]),
+                None => found.push_str(&before[address.begin..]),
             }
-            rest = &rest[end..];
+            rest = after;
         }
         found.push_str(rest);
         Some((found, name?))
@@ -232,19 +232,46 @@ impl<'a> Ports<'a> {
     }
 }
 
-/// The first `http://localhost:PORT` of a text: where it begins and ends, and the port.
-pub(super) fn address(text: &str) -> Option<(usize, usize, u16)> {
-    let begins = ["http://localhost:", "http://127.0.0.1:"];
-    let found = begins
-        .iter()
-        .filter_map(|begin| Some((text.find(begin)?, begin.len())));
-    let (at, length) = found.min()?;
-    let digits = text[at + length..]
-        .chars()
-        .take_while(char::is_ascii_digit)
-        .count();
-    let end = at + length + digits;
-    Some((at, end, text[at + length..end].parse().ok()?))
+/// An address of this machine in a text.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub(super) struct LocalAddress {
+    pub(super) begin: usize,
+    pub(super) end: usize,
+    pub(super) port: u16,
+    /// `ws://`: a forward's own address begins with `http://`.
+    is_socket: bool,
+}
+
+impl LocalAddress {
+    /// The first `http://localhost:PORT` or `ws://localhost:PORT` of a text, without its path.
+    pub(super) fn find(text: &str) -> Option<Self> {
+        let schemes = [("http://", false), ("ws://", true)];
+        let hosts = ["localhost:", "127.0.0.1:"];
+        let all = schemes
+            .iter()
+            .flat_map(|scheme| hosts.iter().map(move |host| (scheme, host)));
+        let found = all.filter_map(|((scheme, is_socket), host)| {
+            let start = format!("{scheme}{host}");
+            let begin = text.find(&start)?;
+            let digits = &text[begin + start.len()..];
+            let count = digits.chars().take_while(char::is_ascii_digit).count();
+            Some(Self {
+                begin,
+                end: begin + start.len() + count,
+                port: digits[..count].parse().ok()?,
+                is_socket: *is_socket,
+            })
+        });
+        found.min()
+    }
+
+    /// The variables that lead to the same through a forward.
+    fn through(self, forward: &str) -> String {
+        match self.is_socket {
+            true => format!("ws://${{forward.{forward}.host}}:${{forward.{forward}.port}}"),
+            false => format!("${{forward.{forward}.url}}"),
+        }
+    }
 }
 
 #[cfg(test)]
@@ -254,8 +281,13 @@ mod tests {
     #[test]
     fn addresses_of_this_machine_are_found_with_their_ports() {
         assert_eq!(
-            addresses_of("http://localhost:3000,http://127.0.0.1:80/x http://localhost:"),
+            addresses_of("ws://localhost:3000/a,http://127.0.0.1:80/x http://localhost:"),
             [3000, 80]
+        );
+        let socket = LocalAddress::find("ws://localhost:3000/a").unwrap();
+        assert_eq!(
+            socket.through("api"),
+            "ws://${forward.api.host}:${forward.api.port}"
         );
         assert!(addresses_of("https://example.com:3000 localhost:80").is_empty());
         assert!(is_for_browsers("api.corsOrigins") && is_for_browsers("web.env.NEXT_PUBLIC_API"));

@@ -65,7 +65,7 @@ pub(super) struct FoundBuild {
     pub(super) confidence: Confidence,
     pub(super) evidence: Vec<String>,
     pub(super) alternatives: Vec<String>,
-    /// What is copied and is nowhere.
+    /// What is copied and the context lacks, and what to do.
     pub(super) missing: Option<String>,
     /// ARG, without those before the first FROM.
     pub(super) declared: Vec<(String, Option<String>, usize)>,

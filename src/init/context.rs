@@ -6,6 +6,7 @@ use super::clue::{plain, shown};
 use super::draft::Confidence;
 use super::scan::RepositoryTree;
 use crate::dockerfile::Instruction;
+use crate::image::dockerignore::{Ignore, ignore_file};
 
 /// A build context, and why.
 #[derive(Debug)]
@@ -14,7 +15,7 @@ pub(super) struct ProvedContext {
     pub(super) confidence: Confidence,
     pub(super) evidence: Option<String>,
     pub(super) alternatives: Vec<String>,
-    /// What is copied and is in no folder that could be the context: something else makes it first.
+    /// What is copied and the context lacks, and what to do.
     pub(super) missing: Option<String>,
 }
 
@@ -51,11 +52,11 @@ pub(super) fn prove(
         .find(|(source, _)| !exists(tree, &best, source));
     let missing = missing.map(|(source, line)| {
         format!(
-            "`{source}` of {}:{line} is in no folder that could be the context",
+            "`{source}` of {}:{line} is in no folder that could be the context: make it first",
             dockerfile.display()
         )
     });
-    match said {
+    let proved = match said {
         // A script may have gone to another folder before it builds.
         Some((folder, at)) if is_complete && has(&folder) < sources.len() => ProvedContext {
             alternatives: vec![format!(
@@ -93,7 +94,34 @@ pub(super) fn prove(
                 missing,
             }
         }
-    }
+    };
+    let missing = proved.missing.or_else(|| {
+        let folder = tree.root.join(&proved.folder);
+        left_out(tree, &folder, dockerfile, &sources)
+    });
+    ProvedContext { missing, ..proved }
+}
+
+/// The first of these sources that is there and that the ignore file keeps out of the context. A file that cannot be
+/// read is told by the build.
+fn left_out(
+    tree: &RepositoryTree,
+    folder: &Path,
+    dockerfile: &Path,
+    sources: &[(String, u32)],
+) -> Option<String> {
+    let file = ignore_file(folder, &tree.root.join(dockerfile))?;
+    let ignore = Ignore::parse(&std::fs::read_to_string(&file).ok()?, &file).ok()?;
+    let is_out = |source: &str| {
+        let is_plain = !source.contains(['*', '?', '[']);
+        is_plain && ignore.ignores(source) && !ignore.may_except_below(source)
+    };
+    let (source, line) = sources.iter().find(|(source, _)| is_out(source))?;
+    let file = file.strip_prefix(&tree.root).unwrap_or(&file).display();
+    Some(format!(
+        "{file} leaves out `{source}`, which {}:{line} copies: take it out of {file}",
+        dockerfile.display()
+    ))
 }
 
 /// The Dockerfile's folder, those above it, and those that are called like the image; the nearest first.
@@ -228,5 +256,23 @@ mod tests {
                 .unwrap()
                 .starts_with("`dist` of docker/api.Dockerfile:2")
         );
+    }
+
+    #[test]
+    fn what_the_ignore_file_leaves_out_is_missing_unless_an_exception_takes_it_back() {
+        let dir = tempfile::tempdir().unwrap();
+        std::fs::create_dir(dir.path().join("conf")).unwrap();
+        std::fs::write(dir.path().join("conf/a.conf"), "").unwrap();
+        let tree = RepositoryTree::scan(dir.path());
+        let missing = |ignored: &str, source: &str| {
+            std::fs::write(dir.path().join(".dockerignore"), ignored).unwrap();
+            let all = instructions(&format!("FROM a\nCOPY {source} /etc/\n"));
+            prove(&tree, Path::new("Dockerfile"), &all, &[], None).missing
+        };
+        let out = "leaves out `conf/a.conf`, which Dockerfile:2 copies";
+        assert!(missing("conf\n", "conf/a.conf").unwrap().contains(out));
+        assert_eq!(missing("conf/*\n!conf/a.conf\n", "conf/a.conf"), None);
+        assert_eq!(missing("conf\n!conf/a.conf\n", "conf"), None);
+        assert_eq!(missing("*.md\n", "conf"), None);
     }
 }

@@ -154,9 +154,18 @@ impl DraftRelease {
 
     /// Whether `set` or `generate` gives a value already.
     pub(super) fn gives(&self, path: &str) -> bool {
+        self.given().any(|given| given == path)
+    }
+
+    /// Whether a value is given that stands below this one.
+    pub(super) fn gives_below(&self, path: &str) -> bool {
+        let below = format!("{path}.");
+        self.given().any(|given| given.starts_with(&below))
+    }
+
+    fn given(&self) -> impl Iterator<Item = &String> {
         let generated = self.generate.iter().flat_map(|secret| &secret.paths);
-        let set = self.set.iter().map(|value| &value.path);
-        set.chain(generated).any(|given| given == path)
+        self.set.iter().map(|value| &value.path).chain(generated)
     }
 }
 

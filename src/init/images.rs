@@ -162,7 +162,7 @@ fn image(
         off: build
             .missing
             .as_ref()
-            .map(|missing| format!("{missing}: make it first, then remove the comment signs")),
+            .map(|missing| format!("{missing}, then remove the comment signs")),
     }
 }
 

@@ -4,7 +4,7 @@ use std::path::{Path, PathBuf};
 
 use ignore::WalkBuilder;
 
-use super::addresses::address;
+use super::addresses::LocalAddress;
 use super::draft::InitDraft;
 use super::scan::{RepositoryTree, is_of_stack};
 
@@ -48,8 +48,8 @@ fn in_file(tree: &RepositoryTree, file: &Path) -> Option<(PathBuf, usize, String
     let is_small = file.metadata().ok()?.len() <= MAX_FILE_BYTES;
     let text = is_small.then(|| std::fs::read_to_string(file).ok())??;
     let found = text.lines().enumerate().find_map(|(at, line)| {
-        let (begin, end, _) = address(line)?;
-        Some((at + 1, line[begin..end].to_owned()))
+        let address = LocalAddress::find(line)?;
+        Some((at + 1, line[address.begin..address.end].to_owned()))
     });
     let (line, address) = found?;
     Some((

@@ -6,7 +6,7 @@ use std::path::Path;
 use super::builds::FoundBuild;
 use super::clue::plain;
 use super::draft::Confidence;
-use super::library::{LIBRARY, is_official};
+use super::library::{LIBRARY, is_mirrored, is_official};
 use super::references::SeenReference;
 
 /// A tag by which the repository itself names the reference.
@@ -266,6 +266,10 @@ fn score(build: &FoundBuild, reference: &SeenReference, own: &[String], only: bo
                 _ => format!("{at} builds an image {}", name.unwrap_or_default()),
             },
         );
+    }
+    // That a Dockerfile is called like somebody's image says only that it begins with that one.
+    if is_mirrored(reference) {
+        return score;
     }
     if let Some((points, why)) = name_points(build, reference, own) {
         score.add(points, why);

@@ -8,6 +8,7 @@ use std::path::Path;
 
 use serde_json::{Value, json};
 
+use super::addresses::is_for_browsers;
 use super::clue::plain;
 use super::draft::{DraftRelease, DraftSecret, DraftValue};
 use super::references::GENERAL;
@@ -43,8 +44,8 @@ const GIVEN_OUT: [&str; 24] = [
     "dsn",
 ];
 
-/// Parts of names of secrets that a stack may make for itself.
-const OWN_SECRETS: [&str; 9] = [
+/// Parts of names of secrets that a stack may make for itself, beside `…key`.
+const OWN_SECRETS: [&str; 8] = [
     "password",
     "passwd",
     "secret",
@@ -53,8 +54,10 @@ const OWN_SECRETS: [&str; 9] = [
     "pepper",
     "encryption",
     "credential",
-    "key",
 ];
+
+/// How names end that are names of objects: `secretName`, `tokenRef`.
+const OF_OBJECTS: [&str; 2] = ["name", "ref"];
 
 /// How far above a `fail` its condition may stand.
 const MAX_LINES_ABOVE: usize = 8;
@@ -95,7 +98,11 @@ pub(super) fn is_own_secret(path: &str) -> bool {
     let name = plain(path);
     let last = plain(path.rsplit('.').next().unwrap_or_default());
     let is_given_out = GIVEN_OUT.iter().any(|word| name.contains(word));
-    !is_given_out && OWN_SECRETS.iter().any(|word| last.contains(word))
+    let is_of_object =
+        last.starts_with("existing") || OF_OBJECTS.iter().any(|end| last.ends_with(end));
+    let is_key = last.ends_with("key") || last.ends_with("keys");
+    let is_secret = is_key || OWN_SECRETS.iter().any(|word| last.contains(word));
+    is_secret && !is_given_out && !is_of_object
 }
 
 /// The demands in a refusal to render; none if helm refuses for another reason.
@@ -232,6 +239,10 @@ pub(super) fn give(release: &mut DraftRelease, demand: &Demand) -> bool {
     if release.gives(&demand.path) {
         return other_form(release, demand);
     }
+    // A map around values that are given: what it lacks is told by its own line.
+    if release.gives_below(&demand.path) {
+        return false;
+    }
     let value = stand_in(demand, &last);
     let map = value.is_users.then(|| map_above(demand)).flatten();
     if map.as_ref().is_some_and(|map| release.gives(&map.path)) {
@@ -366,7 +377,11 @@ fn stand_in(demand: &Demand, last: &str) -> DraftValue {
         {
             (text("localhost"), false)
         }
-        _ if last.ends_with("url") => (text("http://localhost"), false),
+        // Of a page's own address this machine is right; of what a program asks devk knows no other.
+        _ if last.ends_with("url") => {
+            let is_own = is_for_browsers(&demand.path);
+            (text("http://localhost"), !is_own)
+        }
         _ if last.contains("email") => (text("dev@localhost.localdomain"), false),
         _ if last.ends_with("user") || last.ends_with("username") => (text("dev"), false),
         _ => (text("replace-me"), true),

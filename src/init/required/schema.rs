@@ -1,27 +1,81 @@
-//! What a chart's values.schema.json demands, in the words of helm 3 or of helm 4.
+//! What a chart's values.schema.json demands, in the words of helm 3 or of helm 4. helm 4 indents what belongs to a
+//! combined schema, below the line that says so.
 
 use super::Demand;
 
 pub(super) fn schema_demands(lines: &[&str], chart: &str) -> Vec<Demand> {
     let mut prefix = String::new();
     let mut found = vec![];
-    let is_schema = lines.iter().any(|line| line.contains("schema(s)"));
-    for line in lines.iter().filter(|_| is_schema).map(|line| line.trim()) {
-        match line.strip_prefix("- ") {
-            None => {
-                let name = line.strip_suffix(':').filter(|name| !name.contains(' '));
-                if let Some(name) = name {
-                    prefix = if name == chart {
-                        String::new()
-                    } else {
-                        format!("{name}.")
-                    };
-                }
-            }
-            Some(problem) => found.extend(problem_demands(problem, &prefix)),
+    if !lines.iter().any(|line| line.contains("schema(s)")) {
+        return vec![];
+    }
+    let mut left = lines;
+    while let Some((first, rest)) = left.split_first() {
+        let line = first.trim();
+        if line.starts_with("- ") {
+            let end = rest.iter().position(|line| !line.trim().starts_with("- "));
+            let (problems, others) = left.split_at(end.map_or(left.len(), |end| end + 1));
+            let decisive = decisive(problems).into_iter();
+            found.extend(decisive.flat_map(|problem| problem_demands(problem, &prefix)));
+            left = others;
+            continue;
+        }
+        let name = line.strip_suffix(':').filter(|name| !name.contains(' '));
+        if let Some(name) = name {
+            prefix = match name == chart {
+                true => String::new(),
+                false => format!("{name}."),
+            };
+        }
+        left = rest;
+    }
+    found
+}
+
+/// The problems that have to go: of alternatives those of one, of what must hold together all.
+fn decisive<'a>(lines: &[&'a str]) -> Vec<&'a str> {
+    let mut found = vec![];
+    let mut left = lines;
+    while let Some((first, below, rest)) = problem(left) {
+        left = rest;
+        match below {
+            [] => found.push(first),
+            _ if is_choice(first) => found.extend(decisive(chosen(below))),
+            _ => found.extend(decisive(below)),
         }
     }
     found
+}
+
+/// The first problem, those that are indented below it, and the others.
+fn problem<'a, 'b>(lines: &'b [&'a str]) -> Option<(&'a str, &'b [&'a str], &'b [&'a str])> {
+    let (first, others) = lines.split_first()?;
+    let indent = |line: &str| line.len() - line.trim_start().len();
+    let end = others
+        .iter()
+        .position(|line| indent(line) <= indent(first))
+        .unwrap_or(others.len());
+    let (below, rest) = others.split_at(end);
+    Some((first.trim().trim_start_matches("- "), below, rest))
+}
+
+fn is_choice(problem: &str) -> bool {
+    ["'oneOf' failed", "'anyOf' failed"]
+        .iter()
+        .any(|words| problem.contains(words))
+}
+
+/// The first alternative that does not ask for an object which exists already, else the first.
+fn chosen<'a, 'b>(lines: &'b [&'a str]) -> &'b [&'a str] {
+    let mut alternatives = vec![];
+    let mut left = lines;
+    while let Some((_, below, rest)) = problem(left) {
+        alternatives.push(&left[..=below.len()]);
+        left = rest;
+    }
+    let asks_existing = |lines: &&&[&str]| lines.iter().any(|line| line.contains("/existing"));
+    let own = alternatives.iter().find(|lines| !asks_existing(lines));
+    own.or(alternatives.first()).copied().unwrap_or_default()
 }
 
 /// One line of the schema's refusal, in the words of helm 3 or of helm 4.
@@ -57,6 +111,10 @@ fn problem_demands(problem: &str, prefix: &str) -> Vec<Demand> {
             .step_by(2)
             .map(|key| demand(join(key)))
             .collect();
+    }
+    // Of a combined schema helm 3 names the parts on lines of their own.
+    if words.starts_with("Must validate") {
+        return vec![];
     }
     match words.strip_suffix(" is required") {
         Some(key) if !key.contains(' ') => vec![demand(join(key))],
@@ -122,5 +180,43 @@ mod tests {
         ];
         assert_eq!(paths(&four), expected);
         assert_eq!(paths(&three), expected);
+    }
+
+    #[test]
+    fn of_alternatives_one_is_demanded_and_never_the_map_around_it() {
+        let head =
+            "values don't meet the specifications of the schema(s) in the following chart(s):";
+        let lines = [
+            head,
+            "shop:",
+            "- at '/login': 'oneOf' failed, none matched",
+            "  - at '/login/existingSecret': minLength: got 0, want 1",
+            "  - at '/login': validation failed",
+            "    - at '/login/issuer': minLength: got 0, want 1",
+            "    - at '/login/password': minLength: got 0, want 1",
+            "- at '/port': got null, want integer",
+        ];
+        assert_eq!(
+            paths(&lines),
+            [
+                "login.issuer None []",
+                "login.password None []",
+                "port Some(\"integer\") []"
+            ]
+        );
+        let three = [
+            head,
+            "shop:",
+            "- login: Must validate one and only one schema (oneOf)",
+            "- login.issuer: String length must be greater than or equal to 1",
+        ];
+        assert_eq!(paths(&three), ["login.issuer None []"]);
+        let only = [
+            head,
+            "shop:",
+            "- at '': 'anyOf' failed",
+            "  - at '/existingClaim': minLength: got 0, want 1",
+        ];
+        assert_eq!(paths(&only), ["existingClaim None []"]);
     }
 }
