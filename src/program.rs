@@ -33,6 +33,16 @@ impl Build {
             modified,
         })
     }
+
+    /// The size of the program's file.
+    pub(crate) const fn bytes(&self) -> u64 {
+        self.bytes
+    }
+
+    /// A part of a file's name that no other build has.
+    pub(crate) fn id(&self) -> String {
+        format!("{}-{}-{}", self.version, self.bytes, self.modified)
+    }
 }
 
 /// Where the running program can be read, on Linux even if its file has been replaced since.

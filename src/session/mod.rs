@@ -39,6 +39,7 @@ pub mod listener;
 mod mounts;
 pub mod outcome;
 pub mod relay;
+mod relay_program;
 pub mod settle;
 pub mod stats;
 pub mod status;

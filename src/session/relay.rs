@@ -1,8 +1,10 @@
-//! Keeps a relay running in a node for as long as the session lives: one Docker exec copies the program into the node
-//! and starts it, and devk starts it again when it ends. While no relay runs, connections go over the API server.
+//! Keeps a relay running in a node for as long as the session lives: one Docker exec starts the program, out of the
+//! folder that the node shares with this machine, else out of its standard input, and devk starts it again when it ends.
+//! While no relay runs, connections go over the API server.
 //!
-//! Invariant: nothing of the relay stays in the node. The program is unlinked before it runs, and it ends when its
-//! standard input ends, which even a kill -9 of this process closes.
+//! Invariant: nothing of the relay stays in the node but the program in the shared folder, which goes with the cluster.
+//! A program that came through the standard input is unlinked before it runs. The relay ends when its standard input
+//! ends, which even a kill -9 of this process closes.
 //!
 //! Connections through the relay end with the relay: the relay ends with its node, and the pods of a killed node may
 //! not have sent their FIN.
@@ -21,6 +23,7 @@ use tokio::sync::watch;
 use tokio::time::{Instant, timeout};
 use tokio_util::sync::CancellationToken;
 
+use super::relay_program;
 use crate::again::{Pauses, restart_on_change};
 use crate::docker::{Attached, Exec};
 use crate::error::chain;
@@ -30,7 +33,10 @@ use crate::relay::{self, Address, Orders, Token, handover};
 const BECOME: &str = r#"f=/usr/local/.devk-relay.$$; trap 'rm -f "$f"' EXIT
 head -c "$0" >"$f" && chmod 700 "$f" && exec 3<"$f" && rm "$f" && exec /proc/self/fd/3 relay"#;
 
-/// How long a relay may take to start; most of the time copies the program into the node.
+/// Executes the program in a file, by the same name.
+const BECOME_FILE: &str = r#"exec 3<"$0" && exec /proc/self/fd/3 relay"#;
+
+/// How long a relay may take to start; most of the time copies the program, if the node has it not yet.
 const START_TIMEOUT: Duration = Duration::from_secs(20);
 /// How long the relay may take over one connection before the API server is asked instead.
 const DIAL_TIMEOUT: Duration = Duration::from_secs(2);
@@ -121,24 +127,51 @@ struct Running {
 
 impl Running {
     async fn start(site: &Site) -> Result<Self, String> {
-        let NodeAddress { listen, folder } = NodeAddress::of(site).await?;
-        let token = Token::random().map_err(|e| e.to_string())?;
+        let at = NodeAddress::of(site).await?;
+        if let Some(folder) = &at.folder
+            && let Ok(name) = relay_program::place(folder).await
+        {
+            let file = format!("{}/{name}", handover::FOLDER);
+            let become_it = Exec::new(&site.node, ["sh", "-c", BECOME_FILE, &file]);
+            // The node may not see the folder, or run nothing that is in it.
+            if let Ok(running) = Self::by(site, &at, &become_it, tokio::io::empty()).await {
+                return Ok(running);
+            }
+        }
         let (program, size) = program()
             .await
             .map_err(|e| format!("cannot read devk's own program: {e}"))?;
         let become_it = Exec::new(&site.node, ["sh", "-c", BECOME, &size.to_string()]);
-        let mut attached = become_it
+        Self::by(site, &at, &become_it, program).await
+    }
+
+    /// Runs a command in the node that reads `program`, if it is that, and then is a relay.
+    async fn by(
+        site: &Site,
+        at: &NodeAddress,
+        command: &Exec,
+        program: impl AsyncRead + Unpin,
+    ) -> Result<Self, String> {
+        let NodeAddress { listen, folder } = at;
+        let token = Token::random().map_err(|e| e.to_string())?;
+        let mut attached = command
             .attach(&site.docker)
             .await
             .map_err(|e| e.to_string())?;
+        let orders = Orders {
+            token,
+            listen: *listen,
+        };
         // A shell that fails reads no further input: its output is the cause, not the broken pipe.
-        let sent = send(program, &Orders { token, listen }, &mut attached.stdin).await;
+        let sent = send(program, &orders, &mut attached.stdin).await;
         let port = port(&mut attached).await.map_err(|words| match &sent {
             Err(e) if words.is_empty() => e.to_string(),
             _ => words,
         })?;
-        let network = SocketAddr::new(listen, port);
-        let shared = folder.map(|folder| Address::Shared(handover::socket(&folder, port)));
+        let network = SocketAddr::new(*listen, port);
+        let shared = folder
+            .as_ref()
+            .map(|folder| Address::Shared(handover::socket(folder, port)));
         for address in shared.into_iter().chain([Address::Network(network)]) {
             let relay = Relay {
                 address,

@@ -10,10 +10,9 @@ use crate::support::wire::get;
 
 /// The sockets by which relays are reached without the network.
 fn sockets() -> Vec<String> {
-    docker(&["exec", NODE, "ls", "/devk"])
-        .lines()
-        .map(str::to_owned)
-        .collect()
+    let folder = docker(&["exec", NODE, "ls", "/devk"]);
+    let sockets = folder.lines().filter(|file| file.ends_with(".sock"));
+    sockets.map(str::to_owned).collect()
 }
 
 fn relay_serves(project: &Project, wanted: bool) {
