@@ -32,7 +32,6 @@ const KNOWN: &[Known] = &[
     known("manage.py", &["runserver"], &["--noreload"]),
     known("watchfiles", &[], &[]),
     known("watchmedo", &["auto-restart"], &[]),
-    known("node", &["--watch", "--watch-path"], &[]),
     known("nodemon", &[], &[]),
     known("tsx", &["watch"], &[]),
     known("ts-node-dev", &["--respawn"], &[]),
@@ -54,6 +53,8 @@ const KNOWN: &[Known] = &[
     known("cargo-watch", &[], &[]),
     known("dotnet", &["watch"], &[]),
     known("rerun", &[], &[]),
+    // Programs that node runs have options of the same names.
+    known("node", &["--watch", "--watch-path"], &[]),
 ];
 
 /// The variable that makes Flask reload. A process that has it set is shown with it as its last word.
@@ -273,6 +274,10 @@ mod tests {
             ),
             (&["node", "--watch", "src/server.js"], Some("node")),
             (&["node", "--watch-path=src", "x.js"], Some("node")),
+            (
+                &["node", "/srv/node_modules/.bin/bun", "--watch", "x.js"],
+                Some("bun"),
+            ),
             (&["node", "src/server.js"], None),
             (
                 &["docker-entrypoint.sh", "nodemon", "x.js"],

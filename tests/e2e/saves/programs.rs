@@ -73,12 +73,6 @@ const BUNDLED: &str = "document.body.append('save-0-')\n";
 const PAGE: &str = "<script type=module src=/main.js></script>\n";
 const NEXT: &str = "export default function Page() { return <p>save-0-</p> }\nexport function getServerSideProps() { return {props: {}} }\n";
 const PHP: &str = "<?php echo 'save-0-';\n";
-const DENO: &str = "Deno.serve({port: 8000}, () => new Response('save-0-'))\n";
-const BUN: &str = "Bun.serve({port: 8000, fetch: () => new Response('save-0-')})\n";
-const TYPESCRIPT: &str = "import * as http from 'http'
-http.createServer((_, answer) => answer.end('save-0-')).listen(8000)
-";
-const COMMON_JS: &str = "{\"compilerOptions\": {\"module\": \"commonjs\"}}\n";
 const GO: &str = "package main
 import (\"fmt\"; \"net/http\")
 func main() {
@@ -238,27 +232,6 @@ fn programs() -> Vec<Program> {
                 "webpack",
             )
         },
-        simple(
-            "ts-node-dev",
-            node(
-                "ts-node-dev typescript@5 @types/node@20",
-                "npx ts-node-dev --respawn --transpile-only server.ts",
-            ),
-            &[("server.ts", TYPESCRIPT), ("tsconfig.json", COMMON_JS)],
-            "ts-node-dev",
-        ),
-        simple(
-            "bun",
-            node("bun", "npx bun --watch server.js"),
-            &[("server.js", BUN)],
-            "bun",
-        ),
-        simple(
-            "deno",
-            node("deno", "npx deno run --watch --allow-net server.js"),
-            &[("server.js", DENO)],
-            "deno",
-        ),
         simple(
             "air",
             debian(
