@@ -14,50 +14,8 @@ use super::draft::{DraftRelease, DraftSecret, DraftValue};
 use super::references::GENERAL;
 use crate::error::Error;
 use schema::schema_demands;
+pub(super) use secret::is_own_secret;
 use secret::{form, is_same_secret};
-
-/// Parts of names that a service outside of the cluster gives out.
-const GIVEN_OUT: [&str; 24] = [
-    "apikey",
-    "accesskey",
-    "anthropic",
-    "aws",
-    "azure",
-    "clientid",
-    "clientsecret",
-    "cloudflare",
-    "datadog",
-    "github",
-    "gitlab",
-    "google",
-    "gcp",
-    "license",
-    "mailgun",
-    "openai",
-    "sendgrid",
-    "sentry",
-    "slack",
-    "smtp",
-    "stripe",
-    "twilio",
-    "webhook",
-    "dsn",
-];
-
-/// Parts of names of secrets that a stack may make for itself, beside `…key`.
-const OWN_SECRETS: [&str; 8] = [
-    "password",
-    "passwd",
-    "secret",
-    "token",
-    "salt",
-    "pepper",
-    "encryption",
-    "credential",
-];
-
-/// How names end that are names of objects: `secretName`, `tokenRef`.
-const OF_OBJECTS: [&str; 2] = ["name", "ref"];
 
 /// How far above a `fail` its condition may stand.
 const MAX_LINES_ABOVE: usize = 8;
@@ -91,18 +49,6 @@ impl Demand {
             at,
         }
     }
-}
-
-/// Whether a stack may make a secret of that name for itself.
-pub(super) fn is_own_secret(path: &str) -> bool {
-    let name = plain(path);
-    let last = plain(path.rsplit('.').next().unwrap_or_default());
-    let is_given_out = GIVEN_OUT.iter().any(|word| name.contains(word));
-    let is_of_object =
-        last.starts_with("existing") || OF_OBJECTS.iter().any(|end| last.ends_with(end));
-    let is_key = last.ends_with("key") || last.ends_with("keys");
-    let is_secret = is_key || OWN_SECRETS.iter().any(|word| last.contains(word));
-    is_secret && !is_given_out && !is_of_object
 }
 
 /// The demands in a refusal to render; none if helm refuses for another reason.

@@ -1,6 +1,61 @@
-//! Generated secrets: their form, and which values take the same one.
+//! Generated secrets: which names are theirs, their form, and which values take the same one.
 
 use super::super::clue::plain;
+
+/// Parts of names that a service outside of the cluster gives out.
+const GIVEN_OUT: [&str; 24] = [
+    "apikey",
+    "accesskey",
+    "anthropic",
+    "aws",
+    "azure",
+    "clientid",
+    "clientsecret",
+    "cloudflare",
+    "datadog",
+    "github",
+    "gitlab",
+    "google",
+    "gcp",
+    "license",
+    "mailgun",
+    "openai",
+    "sendgrid",
+    "sentry",
+    "slack",
+    "smtp",
+    "stripe",
+    "twilio",
+    "webhook",
+    "dsn",
+];
+
+/// Parts of names of secrets that a stack may make for itself, beside `…key`.
+const OWN_SECRETS: [&str; 8] = [
+    "password",
+    "passwd",
+    "secret",
+    "token",
+    "salt",
+    "pepper",
+    "encryption",
+    "credential",
+];
+
+/// How names end that are names of objects: `secretName`, `tokenRef`.
+const OF_OBJECTS: [&str; 2] = ["name", "ref"];
+
+/// Whether a stack may make a secret of that name for itself.
+pub(in crate::init) fn is_own_secret(path: &str) -> bool {
+    let name = plain(path);
+    let last = plain(path.rsplit('.').next().unwrap_or_default());
+    let is_given_out = GIVEN_OUT.iter().any(|word| name.contains(word));
+    let is_of_object =
+        last.starts_with("existing") || OF_OBJECTS.iter().any(|end| last.ends_with(end));
+    let is_key = last.ends_with("key") || last.ends_with("keys");
+    let is_secret = is_key || OWN_SECRETS.iter().any(|word| last.contains(word));
+    is_secret && !is_given_out && !is_of_object
+}
 
 /// Two values that must be equal: a database's password at the database and at its clients, or keys of one name that
 /// is no general word.
