@@ -239,7 +239,9 @@ impl HistoryEntry {
 
 #[cfg(test)]
 mod tests {
-    use super::super::facts::ChartFacts;
+    use serde_json::Value;
+
+    use super::super::facts::{ChartFacts, CheckRendering, RenderingUse};
     use super::super::judge::{Judgement, judge};
     use super::*;
     use crate::config::CheckConfig;
@@ -253,7 +255,9 @@ mod tests {
             path: "Chart.yaml".into(),
             text: Some(format!("apiVersion: v2\nname: shop\nversion: {version}\n")),
         };
-        let facts = ChartFacts::new("shop", "shop", Path::new("/c"), vec![file]);
+        let mut facts = ChartFacts::new("shop", "shop", Path::new("/c"), vec![file]);
+        let nothing = CheckRendering::new("values", RenderingUse::Judged, "", Value::Null);
+        facts.renderings.push(nothing.unwrap());
         let config = CheckConfig::default();
         judge(&facts, Judgement::new(&config, jiff::civil::Date::ZERO))
     }
