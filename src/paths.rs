@@ -380,10 +380,12 @@ mod tests {
 
     #[test]
     fn a_disk_without_room_and_a_folder_that_cannot_be_written_are_told_apart() {
-        let hint = |kind: ErrorKind| refused("write", Path::new("/tmp/none/x"), &kind.into()).hint;
+        let dir = tempfile::tempdir().unwrap();
+        let missing = dir.path().join("none/x");
+        let hint = |kind: ErrorKind| refused("write", &missing, &kind.into()).hint;
         assert_eq!(
             hint(ErrorKind::StorageFull).unwrap(),
-            "make room there: df -h /tmp"
+            format!("make room there: df -h {}", dir.path().display())
         );
         assert!(
             hint(ErrorKind::ReadOnlyFilesystem)
@@ -391,7 +393,6 @@ mod tests {
                 .contains("XDG_STATE_HOME")
         );
         assert_eq!(hint(ErrorKind::NotFound), None);
-        let dir = tempfile::tempdir().unwrap();
         let odd = dir.path().join("it's a state");
         std::fs::create_dir(&odd).unwrap();
         let full = refused("write", &odd.join("x"), &ErrorKind::StorageFull.into());
